@@ -1,0 +1,1 @@
+"""Backbones: networks and where their weights come from, cut points, training policies, cost."""

@@ -1,0 +1,58 @@
+"""Where archives lie on this machine: the folder of MEDTL_DATA, then the user's cache."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import platformdirs
+
+from medtl_core.errors import MedtlError
+
+
+def data_folder() -> Path | None:
+    """The folder that MEDTL_DATA names, None if it is not set.
+
+    Raises:
+        MedtlError: it is set to something that is no folder.
+    """
+    value = os.environ.get("MEDTL_DATA")
+    if not value:
+        return None
+    folder = Path(value).expanduser().absolute()
+    if not folder.is_dir():
+        raise MedtlError(f"MEDTL_DATA: found '{value}', expected a folder of archives; change or unset it")
+    return folder
+
+
+def cache_folder() -> Path:
+    """The folder of downloaded archives; MEDTL_CACHE moves it. It need not exist yet."""
+    root = os.environ.get("MEDTL_CACHE") or platformdirs.user_cache_dir("medtl")
+    return Path(root).expanduser().absolute() / "archives"
+
+
+def files_at_hand() -> dict[str, Path]:
+    """Every archive on this machine by its name, the file's stem; MEDTL_DATA comes before the cache."""
+    files: dict[str, Path] = {}
+    for folder in (cache_folder(), data_folder()):  # the later one wins
+        if folder is not None and folder.is_dir():
+            files |= {path.stem: path for path in folder.glob("*.npz") if not path.name.startswith(".")}
+    return files
+
+
+def data_folder_in_words() -> str:
+    """The folder of MEDTL_DATA for use in a message."""
+    folder = data_folder()
+    return "MEDTL_DATA (not set)" if folder is None else f"MEDTL_DATA ({folder})"
+
+
+def file_digest(path: Path, algorithm: str) -> str:
+    """Digest of a file in hexadecimal.
+
+    Raises:
+        MedtlError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, algorithm).hexdigest()
+    except OSError as error:
+        raise MedtlError(f"{path}: cannot read ({error.strerror}), expected an .npz archive") from error

@@ -1,0 +1,34 @@
+"""AUROC of many resamples of one test set at once."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def weighted_auroc(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """AUROC (B,) of B weightings of the cases: macro one-vs-rest, or class 1 of two; ties count half.
+
+    `labels` (N,), `probabilities` (N, K), `weights` (N, B): case i counts weights[i, b] times in resample b.
+    Each resample must hold every class. Equal to `metrics.auroc` of the repeated cases; sorting once for all
+    resamples makes it some hundred times faster: the area is the weighted share of pairs of a positive and a
+    negative case in which the positive one ranks higher (Mann-Whitney).
+    """
+    n_classes = probabilities.shape[1]
+    classes = [1] if n_classes == 2 else list(range(n_classes))
+    return np.mean([_one_against_rest(labels == k, probabilities[:, k], weights) for k in classes], axis=0)
+
+
+def _one_against_rest(
+    positive: NDArray[np.bool_], scores: NDArray[np.float64], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    rest = np.flatnonzero(~positive)
+    rest = rest[np.argsort(scores[rest])]
+    lower_ranks = np.zeros((rest.size + 1, weights.shape[1]), dtype=np.int64)
+    np.cumsum(weights[rest], axis=0, out=lower_ranks[1:])
+    # The mean of the strict and the non-strict count gives tied pairs one half.
+    strict = lower_ranks[np.searchsorted(scores[rest], scores[positive], side="left")]
+    non_strict = lower_ranks[np.searchsorted(scores[rest], scores[positive], side="right")]
+    chosen = weights[positive]
+    wins = np.sum(chosen * (strict + non_strict), axis=0) / 2
+    return wins / (chosen.sum(axis=0) * lower_ranks[-1])

@@ -1,0 +1,1 @@
+"""Evidence: records (what was measured), register (what is claimed), verdict, ledger and report."""

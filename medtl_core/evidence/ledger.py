@@ -1,0 +1,168 @@
+"""The ledger: the table of all verdicts of a run."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from rich.markup import escape
+from rich.table import Table
+
+from medtl_core.evidence.age import changed_rules
+from medtl_core.evidence.atomic import write_text
+from medtl_core.evidence.cases import CaseIntervals
+from medtl_core.evidence.record import Record, to_frame
+from medtl_core.evidence.records import RecordStore, run_directory
+from medtl_core.evidence.register import Register, load_register
+from medtl_core.evidence.rows import entry_row
+from medtl_core.evidence.text_table import TextTable
+from medtl_core.evidence.verdict import Verdict, judge_claims
+from medtl_core.evidence.wording import rule_in_words
+
+FILE = "ledger.json"
+
+
+class EvidenceStore(Protocol):
+    """Where records come from: a run's folder, or a kept run."""
+
+    @property
+    def root(self) -> Path:
+        """Folder of the run."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether this is a kept run, which is read and never written to."""
+
+    def all(self, notebook: str | None = None) -> list[Record]:
+        """Records, newest version of each number."""
+
+    def predictions(self, key: str) -> dict[str, np.ndarray] | None:
+        """Predictions of a trial, None where there are none."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Verdicts in the order of the register, and the ids of the entries younger than their records."""
+
+    verdicts: list[Verdict]
+    younger: frozenset[str]
+
+    def counts(self) -> dict[str, int]:
+        """How many entries have each word."""
+        return dict(Counter(verdict.word for verdict in self.verdicts))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain row per entry, ready for JSON."""
+        return [entry_row(verdict, verdict.claim.id in self.younger) for verdict in self.verdicts]
+
+    def to_json(self) -> str:
+        """The rows as a JSON list, as `medtl ledger --json` prints it."""
+        return json.dumps(self.rows(), indent=1, ensure_ascii=False) + "\n"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per entry: id, section, statement, treatment, notebook, verdict, reason."""
+        columns = ["id", "section", "statement", "treatment", "notebook", "verdict", "reason"]
+        return pd.DataFrame([[row[c] for c in columns] for row in self.rows()], columns=columns)
+
+    def to_table(self) -> Table:
+        """The ledger for a terminal."""
+        table = Table("id", "section", "statement", "notebook", "verdict", "reason", title=self.summary())
+        for row in self.rows():
+            cells = (row["id"], row["section"], row["statement"], row["notebook"] or "", row["verdict"])
+            table.add_row(*map(escape, cells), escape(row["reason"]))
+        return table
+
+    def to_markdown(self) -> str:
+        """The ledger as a Markdown table."""
+        head = ["id", "section", "statement", "notebook", "verdict", "reason"]
+        lines = [f"# Ledger\n\n{self.summary()}\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        for row in self.rows():
+            lines.append("| " + " | ".join(cell(row[column]) for column in head) + " |")
+        return "\n".join(lines) + "\n"
+
+    def summary(self) -> str:
+        """Counts in words."""
+        return ", ".join(f"{count} {word}" for word, count in sorted(self.counts().items()))
+
+
+def cell(text: object) -> str:
+    """Text for one cell of a Markdown table."""
+    return " ".join(str(text or "").replace("|", "\\|").split())
+
+
+def build_ledger(register: Register, store: EvidenceStore, notebook: str | None = None) -> Ledger:
+    """Judge every entry (or those of one notebook) by the records of a run.
+
+    A run's folder remembers the rules that were in force when its records were first judged
+    (`rules_at_run.json`) and the intervals that needed predictions (`intervals.json`); a kept run is only
+    read.
+    Raises MedtlError for malformed records and for rules that do not fit their study.
+    """
+    claims = register.entries if notebook is None else register.of(notebook)
+    notebooks = sorted({claim.notebook for claim in claims if claim.notebook and claim.rules})
+    records = {name: store.all(name) for name in notebooks}
+    cases = CaseIntervals(store, store.root)
+    verdicts = judge_claims(claims, {name: to_frame(found) for name, found in records.items()}, cases)
+    changed = changed_rules(claims, records, store.root, write=not store.kept)
+    if not store.kept:
+        cases.save()
+    return Ledger(verdicts, frozenset(changed))
+
+
+def write_ledger(ledger: Ledger, folder: Path) -> Path:
+    """Write `ledger.json` into a run's folder."""
+    write_text(folder / FILE, ledger.to_json())
+    return folder / FILE
+
+
+def statements_table(notebook: str, register: Register | None = None) -> TextTable:
+    """The statements that a notebook answers, by id: treatment, what is measured, what was expected."""
+    columns = ["id", "statement", "treatment", "what is measured", "expected"]
+    rows = [
+        [
+            claim.id,
+            claim.statement,
+            claim.treatment,
+            "; ".join(rule_in_words(rule) for rule in claim.rules) or "nothing yet",
+            claim.expected,
+        ]
+        for claim in (register or load_register()).of(notebook)
+    ]
+    return TextTable(rows, columns=columns).set_index("id")
+
+
+def notebook_verdicts(
+    notebook: str, store: EvidenceStore | None = None, register: Register | None = None
+) -> TextTable:
+    """Verdicts on a notebook's statements from the records there are (default: this process's run folder).
+
+    One row per rule and data set: the entry's id and verdict, the reading and what it says, then the data set
+    with the verdict there, estimate, 95 % limits, seeds and reason. A statement without records has one row
+    that says why.
+    """
+    ledger = build_ledger(register or load_register(), store or RecordStore(run_directory()), notebook)
+    numbers = ["estimate", "low", "high", "seeds"]
+    rows: list[list[Any]] = []
+    for row in ledger.rows():
+        head = [row["id"], row["verdict"]]
+        parts = [
+            [
+                *head,
+                rule["reading"],
+                rule["says"],
+                name,
+                found["verdict"],
+                *(found[n] for n in numbers),
+                found["reason"],
+            ]
+            for rule in row["rules"]
+            for name, found in rule["datasets"].items()
+        ]
+        rows.extend(parts or [[*head, "", row["statement"], "", "", None, None, None, None, row["reason"]]])
+    table = TextTable(
+        rows, columns=["id", "verdict", "reading", "says", "dataset", "there", *numbers, "reason"]
+    )
+    return table.astype({"estimate": float, "low": float, "high": float, "seeds": "Int64"})

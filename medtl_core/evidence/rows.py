@@ -1,0 +1,123 @@
+"""Verdicts as plain rows, ready for JSON."""
+
+import math
+from typing import Any
+
+from medtl_core.evidence.combine import combine
+from medtl_core.evidence.rules import Estimate
+from medtl_core.evidence.verdict import DatasetVerdict, RuleResult, Verdict
+from medtl_core.evidence.wording import effect_in_words, rule_in_words
+from medtl_core.evidence.words import Judged, stratum_name
+
+SIGNIFICANT_DIGITS = 6
+
+
+def entry_row(verdict: Verdict, younger: bool) -> dict[str, Any]:
+    """An entry of the register with its verdict.
+
+    `rule`, `rule_version` and the numbers in `datasets` are those of the rule that decides (the first of the
+    main or weak reading); `rules` holds all of them. `younger`: a rule changed after its records were taken.
+    """
+    claim = verdict.claim
+    deciding = [r for r in verdict.rules if r.rule.reading != "strong"] or verdict.rules
+    first = deciding[0].rule if deciding else None
+    reason = verdict.reason + ("; rule changed after measurement" if younger else "")
+    return {
+        "id": claim.id,
+        "section": claim.section,
+        "statement": claim.statement,
+        "locator": claim.locator,
+        "references": list(claim.references),
+        "kind": claim.kind,
+        "treatment": claim.treatment,
+        "about": claim.about,
+        "notebook": claim.notebook,
+        "verdict": verdict.word,
+        "reason": reason,
+        "rule": first.rule if first else None,
+        "rule_in_words": rule_in_words(first) if first else None,
+        "rule_version": first.version if first else None,
+        "younger": younger,
+        "expected": claim.expected,
+        "source": claim.source,
+        "correction": claim.correction,
+        "datasets": _deciding_datasets(deciding),
+        "rules": [_rule_row(result) for result in verdict.rules],
+    }
+
+
+def _deciding_datasets(results: list[RuleResult]) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for name in sorted({name for result in results for name in result.datasets}):
+        found = [result.datasets[name] for result in results if name in result.datasets]
+        word = combine([verdict.word for verdict in found], "all")
+        rows[name] = _dataset_row(found[0]) | {"verdict": word}
+    return rows
+
+
+def _rule_row(result: RuleResult) -> dict[str, Any]:
+    rule = result.rule
+    return {
+        "reading": rule.reading,
+        "says": rule.says,
+        "rule": rule.rule,
+        "rule_in_words": rule_in_words(rule),
+        "effect": effect_in_words(rule),
+        "version": rule.version,
+        "study": rule.study,
+        "metric": rule.metric,
+        "direction": rule.direction,
+        "margin": rule.margin,
+        "verdict": result.word,
+        "reason": result.reason,
+        "datasets": {name: _dataset_row(verdict) for name, verdict in result.datasets.items()},
+    }
+
+
+def _dataset_row(verdict: DatasetVerdict) -> dict[str, Any]:
+    strata = [_stratum_row(judged) for judged in verdict.strata]
+    numbers = _numbers(verdict.overall)
+    return {
+        "verdict": verdict.word,
+        "reason": verdict.reason,
+        "counted": verdict.counted,
+        **numbers,
+        "strata": strata,
+    }
+
+
+def _stratum_row(judged: Judged) -> dict[str, Any]:
+    estimate = judged.estimate
+    return {
+        "stratum": stratum_name(estimate.stratum),
+        "levels": {name: _plain(level) for name, level in estimate.stratum.items()},
+        "verdict": judged.word,
+        "reason": judged.reason,
+        **_numbers(estimate),
+        "dropped": estimate.dropped,
+        "p_adjusted": _rounded(judged.p_adjusted),
+        "detectable": _rounded(estimate.detectable),
+        "method": estimate.interval.method if estimate.interval else None,
+    }
+
+
+def _numbers(estimate: Estimate | None) -> dict[str, Any]:
+    """Estimate, limits and seeds; of a deterministic rule the worst, least and greatest of so many values."""
+    found: tuple[float | None, float | None, float | None] = (None, None, None)
+    if estimate is not None and estimate.interval is not None:
+        found = (estimate.interval.estimate, estimate.interval.low, estimate.interval.high)
+    elif estimate is not None and estimate.extremes is not None:
+        found = estimate.extremes
+    numbers = dict(zip(("estimate", "low", "high"), map(_rounded, found), strict=True))
+    return {**numbers, "seeds": estimate.seeds if estimate is not None else 0}
+
+
+def _rounded(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def _plain(level: Any) -> Any:
+    level = level.item() if hasattr(level, "item") else level
+    return int(level) if isinstance(level, float) and level.is_integer() else level

@@ -1,0 +1,92 @@
+"""What is known of the runs in a folder: status, time and memory against budget, parameters, data."""
+
+import getpass
+import json
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+from medtl_core.errors import MedtlError
+
+FILE = "runs.json"
+ENVIRONMENT = "environment.json"
+MIB = 2**20
+_PATH = re.compile(r"(^|[\s'\"=:(])(/[^\s/]+|~/|[A-Za-z]:\\)")
+
+
+def run_summaries(folder: Path) -> list[dict[str, Any]]:
+    """One row per run of a notebook, from `state/*.json` of a run's folder or `runs.json` of a kept one.
+
+    Fields: label, notebook, profile, device, status, seconds, peak_mib, budget_seconds, budget_mib,
+    over_budget (of `time`, `memory`), parameters, data (name: checksum), error (one line). MedtlError for a
+    malformed file.
+    """
+    if (folder / FILE).is_file():
+        rows = read_json(folder / FILE)
+        if not isinstance(rows, list):
+            raise MedtlError(f"{folder / FILE}: found {type(rows).__name__}, expected a list of runs")
+        return rows
+    return [_summary(path) for path in sorted((folder / "state").glob("*.json"))]
+
+
+def environment(folder: Path) -> dict[str, Any]:
+    """The environment that a run noted (`environment.json`); empty where it noted none."""
+    path = folder / ENVIRONMENT
+    found = read_json(path) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise MedtlError(f"{path}: found {type(found).__name__}, expected a mapping")
+    return found
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file; MedtlError naming it where it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MedtlError(f"{path}: not readable as JSON ({error})") from error
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    state = read_json(path)
+    try:
+        budget, error, peak = state.get("budget") or {}, state.get("error"), state.get("peak_memory")
+        return {
+            "label": path.stem,
+            "notebook": state["notebook"],
+            "profile": state.get("profile"),
+            "device": state.get("device"),
+            "status": state["status"],
+            "seconds": state.get("seconds"),
+            "peak_mib": round(peak / MIB) if peak else None,
+            "budget_seconds": 60 * budget["minutes"] if "minutes" in budget else None,
+            "budget_mib": 1024 * budget["memory_gib"] if "memory_gib" in budget else None,
+            "over_budget": list(state.get("over_budget", [])),
+            "parameters": dict(state.get("parameters", {})),
+            "data": dict(state.get("data", {})),
+            "error": f"{error['name']}: {error['message']}" if error else None,
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise MedtlError(f"{path}: no state of a run ({problem!r}); delete it and run again") from problem
+
+
+def without_machine(value: Any) -> Any:
+    """A copy without anything that names a folder, the user or the host of this machine."""
+    if isinstance(value, dict):
+        kept = {name: without_machine(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in kept.items() if inner is not None or value[name] is None}
+    if isinstance(value, list):
+        return [inner for inner in map(without_machine, value) if inner is not None]
+    return None if isinstance(value, str) and _names_machine(value) else value
+
+
+def _names_machine(text: str) -> bool:
+    names = {name for name in (_user(), platform.node()) if name}
+    return bool(_PATH.search(text)) or any(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

@@ -1,0 +1,137 @@
+"""From one estimate to one word: whether a rule holds in a data set and stratum."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from medtl_core.evaluation.statistics import Interval
+from medtl_core.evidence.register import Rule
+from medtl_core.evidence.rules import Estimate
+
+Word = Literal[
+    "supported",
+    "supported with conditions",
+    "not supported",
+    "contradicted",
+    "inconclusive",
+    "literature only",
+    "not testable here",
+    "pending",
+]
+LEVEL = 0.05
+ROUND_OFF = 1e-12
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An estimate with its word, the reason, and the p value adjusted in its family (None: untested)."""
+
+    estimate: Estimate
+    word: Word
+    reason: str
+    p_adjusted: float | None
+
+
+def decide(rule: Rule, estimate: Estimate, p_for: float | None, p_against: float | None) -> Judged:
+    """Judge one estimate, given the adjusted p values of what the rule says and of its opposite."""
+    if rule.rule == "deterministic":
+        word, reason = _deterministic(rule, estimate)
+    elif estimate.seeds < rule.min_seeds:
+        seeds = "1 paired seed" if estimate.seeds == 1 else f"{estimate.seeds} paired seeds"
+        word, reason = "inconclusive", f"{seeds}, at least {rule.min_seeds} needed"
+    elif estimate.interval is None or p_for is None or p_against is None:
+        word, reason = "inconclusive", "no interval"
+    elif rule.rule == "equivalence":
+        word, reason = _equivalence(rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against)
+    elif rule.rule == "non_inferiority":
+        word, reason = _non_inferiority(rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against)
+    else:
+        word, reason = _superiority(rule, estimate.interval, estimate.detectable or 0.0, p_for)
+    return Judged(estimate, word, "; ".join([reason, *_remarks(estimate)]), p_for)
+
+
+def _superiority(rule: Rule, interval: Interval, detectable: float, p_adjusted: float) -> tuple[Word, str]:
+    effect, low, high = _in_stated_direction(rule, interval)
+    margin, found = rule.margin or 0.0, describe(interval)
+    corrected = f"adjusted p = {p_adjusted:.2g}"
+    if low > 0 and effect >= margin - ROUND_OFF:
+        if p_adjusted <= LEVEL:
+            return "supported", f"{found}, {corrected}"
+        return "inconclusive", f"{found}, not after Holm's correction ({corrected})"
+    if high < 0 and -effect >= margin - ROUND_OFF and p_adjusted <= LEVEL:
+        return "contradicted", f"{found}: the other way round, {corrected}"
+    if high < margin:
+        return "not supported", f"{found}: smaller than the smallest effect of interest, {margin:g}"
+    if low <= 0 and margin and detectable <= margin:
+        return "not supported", f"{found}: an effect of {margin:g} would have been found"
+    return "inconclusive", f"{found}; an effect of {detectable:.2g} could have been detected"
+
+
+def _equivalence(
+    rule: Rule, interval: Interval, detectable: float, p_for: float, p_against: float
+) -> tuple[Word, str]:
+    margin, found = rule.margin or 0.0, describe(interval)
+    if p_for <= LEVEL:
+        return "supported", f"{found}: inside ±{margin:g}, adjusted p = {p_for:.2g}"
+    if (interval.low > margin or interval.high < -margin) and p_against <= LEVEL:
+        return "contradicted", f"{found}: outside ±{margin:g}, adjusted p = {p_against:.2g}"
+    return _not_shown(found, f"equal within ±{margin:g}", margin, detectable)
+
+
+def _non_inferiority(
+    rule: Rule, interval: Interval, detectable: float, p_for: float, p_against: float
+) -> tuple[Word, str]:
+    margin, found = rule.margin or 0.0, describe(interval)
+    if p_for <= LEVEL:
+        return "supported", f"{found}: not worse by {margin:g}, adjusted p = {p_for:.2g}"
+    if _in_stated_direction(rule, interval)[2] < -margin and p_against <= LEVEL:
+        return "contradicted", f"{found}: worse by more than {margin:g}, adjusted p = {p_against:.2g}"
+    return _not_shown(found, f"not worse by {margin:g}", margin, detectable)
+
+
+def _not_shown(found: str, claim: str, margin: float, detectable: float) -> tuple[Word, str]:
+    if detectable <= margin:
+        return "not supported", f"{found}: not shown to be {claim}, although these seeds could have"
+    return (
+        "inconclusive",
+        f"{found}; an effect of {detectable:.2g} could have been detected, too coarse for {margin:g}",
+    )
+
+
+def _deterministic(rule: Rule, estimate: Estimate) -> tuple[Word, str]:
+    assert rule.tolerance is not None
+    if estimate.met is None or estimate.extremes is None:
+        return "inconclusive", "no value to check"
+    wanted = f"{rule.tolerance.op} {rule.tolerance.value:g}"
+    count = "the value" if estimate.seeds == 1 else f"the worst of {estimate.seeds} values"
+    met = "meets" if estimate.met else "breaks"
+    return (
+        "supported" if estimate.met else "contradicted",
+        f"{count}, {estimate.extremes[0]:.3g}, {met} {wanted}",
+    )
+
+
+def _in_stated_direction(rule: Rule, interval: Interval) -> tuple[float, float, float]:
+    """Estimate and interval with the sign turned so that positive is what the rule says."""
+    if rule.direction == "higher":
+        return interval.estimate, interval.low, interval.high
+    return -interval.estimate, -interval.high, -interval.low
+
+
+def _remarks(estimate: Estimate) -> list[str]:
+    left_out = [f"{estimate.dropped} seeds left out, unpaired or incomplete"] if estimate.dropped else []
+    return left_out + ([estimate.note] if estimate.note else [])
+
+
+def describe(interval: Interval) -> str:
+    """An interval in words: estimate, 95 % limits, seeds."""
+    return f"{interval.estimate:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}] over {interval.n} seeds"
+
+
+def stratum_name(stratum: dict[str, Any]) -> str:
+    """Levels of a stratum in words: `n = 64`; empty without strata."""
+    return ", ".join(f"{name} = {level_name(level)}" for name, level in stratum.items())
+
+
+def level_name(level: Any) -> str:
+    """A level of a factor as it was given: 64, not 64.0, which a table with gaps makes of it."""
+    return f"{level:g}" if isinstance(level, float) else str(level)

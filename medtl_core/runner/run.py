@@ -1,0 +1,145 @@
+"""A run from plan to state: what is done is skipped, the rest is executed, and what it left is kept."""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from medtl_core.runner.environment import cores, describe, thread_variables
+from medtl_core.runner.plan import PlannedRun
+from medtl_core.runner.progress import shown
+from medtl_core.runner.store import RunDirectory, write_json
+from medtl_core.runner.task import KernelTask, Outcome
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How to run. `device`: cpu or the GPU's name; `store`: of finished trials; `timeout`: seconds a cell."""
+
+    profile: str
+    out: Path
+    store: Path
+    device: str
+    workers: int = 1
+    scheduler: str | None = None
+    timeout: int = 3600
+    fresh: bool = False
+
+
+def carry_out(
+    plan: list[PlannedRun],
+    settings: RunSettings,
+    say: Callable[[str], None],
+    check: Callable[[list[PlannedRun]], None],
+) -> list[dict[str, Any]]:
+    """Does what is not yet done of `plan`; returns the states of all its runs, in order, each with `skipped`.
+
+    `say` is told a line for each run that is skipped; `check` sees those that are not, before anything is
+    written, and may refuse them. Raises MedtlError where the run directory cannot be written, and
+    KeyboardInterrupt after kernels and workers were stopped and the states written.
+    """
+    directory = RunDirectory(settings.out)
+    states = {}
+    for run in plan:
+        state = None if settings.fresh else directory.finished(run.label, run.key)
+        if state is not None:
+            say(
+                f"{run.label}: already done (same notebook, parameters, code, data), "
+                f"{state['seconds']:.0f} s in its first run"
+            )
+            states[run.label] = state | {"skipped": True}
+    todo = [run for run in plan if run.label not in states]
+    if todo:
+        check(todo)
+        if settings.scheduler:
+            from medtl_core.runner.execute import require_scheduler
+
+            require_scheduler(settings.scheduler)
+        directory.prepare()
+        with directory.locked():
+            write_json(settings.out / "environment.json", describe(settings.device))
+            states |= _execute(todo, directory, settings)
+    return [states[run.label] for run in plan]
+
+
+def _execute(
+    todo: list[PlannedRun], directory: RunDirectory, settings: RunSettings
+) -> dict[str, dict[str, Any]]:
+    from medtl_core.runner.execute import run_tasks
+
+    workers = min(settings.workers, len(todo))
+    threads = {} if settings.scheduler else thread_variables(cores() // workers)
+    tasks, states = [], {}
+    for run in todo:
+        staging = directory.clear_staging(run.label)
+        executed = directory.executed(run.label)
+        env = threads | _kernel_environment(settings, staging)
+        tasks.append(KernelTask(run.label, run.notebook.path, executed, run.overrides, env, settings.timeout))
+        states[run.label] = _begun(run, directory, settings)
+        directory.write(run.label, states[run.label])
+
+    def ended(label: str, outcome: Outcome) -> None:
+        files = directory.publish(label)
+        states[label] = _ended(states[label], outcome) | {"files": files}
+        directory.write(label, states[label])
+        progress.ended(label, outcome.status, outcome.seconds)
+
+    with shown([task.label for task in tasks]) as progress:
+        try:
+            run_tasks(
+                tasks,
+                workers=workers,
+                scheduler=settings.scheduler,
+                on_cells=progress.cells,
+                on_outcome=ended,
+            )
+        except BaseException:
+            for label, state in states.items():
+                if state["status"] == "running":
+                    directory.write(label, state | {"status": "interrupted"})
+            raise
+    return states
+
+
+def _kernel_environment(settings: RunSettings, staging: Path) -> dict[str, str]:
+    return {
+        "MEDTL_OUT": str(staging),
+        "MEDTL_STORE": os.environ.get("MEDTL_STORE") or str(settings.store),
+        "MEDTL_PROFILE": settings.profile,
+        "MEDTL_DEVICE": "cpu" if settings.device == "cpu" else "cuda",
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+    }
+
+
+def _begun(run: PlannedRun, directory: RunDirectory, settings: RunSettings) -> dict[str, Any]:
+    before = directory.state(run.label)
+    return {
+        "label": run.label,
+        "notebook": run.notebook.name,
+        "title": run.notebook.title,
+        "profile": settings.profile,
+        "device": settings.device,
+        "parameters": run.parameters,
+        "data": run.inputs,
+        "budget": run.budget.model_dump(),
+        "key": run.key,
+        "executed": directory.executed(run.label).relative_to(directory.root).as_posix(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "status": "running",
+        "files": before["files"] if before else [],
+        "skipped": False,
+    }
+
+
+def _ended(state: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    budget = state["budget"]
+    over = []
+    if outcome.seconds > 60 * budget["minutes"]:
+        over.append("time")
+    if outcome.peak_memory > GIB * budget["memory_gib"]:
+        over.append("memory")
+    return state | asdict(outcome) | {"over_budget": over}

@@ -1,0 +1,65 @@
+"""Same seed, same machine, same result: seeds, deterministic algorithms and the choice of device."""
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from medtl_core.errors import MedtlError
+
+# cuBLAS reads this once, when CUDA starts; without it deterministic matrix products raise.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch (every device), and allow deterministic algorithms only.
+
+    Two runs with one seed then give bit-identical results on a CPU if they also use the same number of
+    threads (sums are split over threads). `seed` is a whole number from 0 to 2**32 - 1, else MedtlError.
+    An operation that has no deterministic form raises torch's RuntimeError, which names it.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise MedtlError(f"seed is {seed!r}, expected a whole number from 0 to 4294967295")
+    random.seed(int(seed))
+    np.random.seed(int(seed))  # noqa: NPY002 - libraries that draw from NumPy's global state
+    torch.manual_seed(int(seed))
+    # As `use_deterministic_algorithms(True)`, which would import torch's compiler as well, for seconds.
+    torch.set_deterministic_debug_mode("error")
+    # Filling every fresh tensor with NaN finds bugs, but costs a pass over memory for each.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """`seed_everything` for the length of a block; the random states found before are put back after it.
+
+    What a notebook draws after a study is then the same whether the study ran or was read from its store.
+    """
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            seed_everything(seed)
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def select_device() -> torch.device:
+    """Device to train on: what `MEDTL_DEVICE` says (`cpu` or `cuda`); unset, CUDA if there is one, else CPU.
+
+    Raises MedtlError for another word, and for `cuda` on a machine that has none.
+    """
+    wanted = os.environ.get("MEDTL_DEVICE", "")
+    if wanted not in ("", "cpu", "cuda"):
+        raise MedtlError(f"MEDTL_DEVICE is {wanted!r}, expected cpu or cuda (or unset: cuda if there is one)")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise MedtlError("MEDTL_DEVICE is 'cuda', but torch finds no CUDA device; set it to cpu or unset it")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda")

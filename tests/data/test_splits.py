@@ -1,0 +1,238 @@
+"""Splits and nested subsets: no group is ever cut, classes keep their shares, errors are told."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2_contingency
+
+from medtl_core.data.archive import Archive
+from medtl_core.data.identical import content_ids, joined_groups
+from medtl_core.data.splits import nested_subset, split
+from medtl_core.errors import MedtlError
+
+PARTS = ("train", "val", "test")
+
+
+def make(labels, groups=None, images=None, **more) -> Archive:
+    labels = np.asarray(labels, dtype=np.int64)
+    if images is None:
+        images = np.arange(len(labels) * 16, dtype=np.uint32).view(np.uint8).reshape(len(labels), 8, 8)
+    names = tuple(f"c{k}" for k in range(max(2, labels.max() + 1)))
+    groups = None if groups is None else np.array([f"p{g}" for g in groups])
+    return Archive("made", images, labels, names, groups=groups, **more)
+
+
+def assert_partition(parts, cases):
+    joined = np.concatenate([parts.train, parts.val, parts.test])
+    assert sorted(joined.tolist()) == sorted(cases)
+    for word in PARTS:
+        part = getattr(parts, word)
+        assert part.dtype == np.int64
+        assert (np.diff(part) > 0).all()
+
+
+def assert_apart(parts, values):
+    for one, other in itertools.combinations(PARTS, 2):
+        assert not set(values[getattr(parts, one)]) & set(values[getattr(parts, other)])
+
+
+@st.composite
+def archives(draw):
+    n = draw(st.integers(3, 60))
+    whole = st.integers(0, n)
+    labels = draw(st.lists(st.integers(0, draw(st.integers(1, 4))), min_size=n, max_size=n))
+    groups = draw(st.none() | st.lists(whole, min_size=n, max_size=n))
+    looks = draw(st.lists(whole, min_size=n, max_size=n))
+    images = np.array(looks, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    domains = np.array(draw(st.lists(st.sampled_from("xy"), min_size=n, max_size=n)))
+    return make(labels, groups, images, domains=domains)
+
+
+@settings(max_examples=300, deadline=None)
+@given(archive=archives(), seed=st.integers(0, 9), domain=st.sampled_from([None, "x"]))
+def test_no_group_and_no_identical_image_is_ever_cut(archive, seed, domain):
+    try:
+        parts = split(archive, seed=seed, domain=domain)
+    except MedtlError:
+        assume(False)
+    cases = range(archive.n) if domain is None else np.flatnonzero(archive.domains == domain).tolist()
+    assert_partition(parts, cases)
+    if archive.groups is not None:
+        assert_apart(parts, archive.groups)
+    assert_apart(parts, archive.images[:, 0, 0])
+    assert all(len(getattr(parts, word)) for word in PARTS)
+    assert set(archive.labels[parts.train]) == set(range(archive.n_classes))
+    again = split(archive, seed=seed, domain=domain)
+    assert all(np.array_equal(getattr(parts, word), getattr(again, word)) for word in PARTS)
+
+
+@pytest.mark.parametrize("patients", [False, True])
+def test_shares_of_parts_and_classes(patients):
+    rng = np.random.default_rng(1)
+    of = np.repeat(np.arange(2000), rng.integers(1, 6, 2000)) if patients else np.arange(6000)
+    labels = rng.choice(3, len(of), p=[0.7, 0.25, 0.05])
+    archive = make(labels, of if patients else None)
+    parts = split(archive, fractions=(0.5, 0.2, 0.3))
+    for word, share in zip(PARTS, (0.5, 0.2, 0.3), strict=True):
+        counts = np.bincount(labels[getattr(parts, word)])
+        np.testing.assert_allclose(counts, share * np.bincount(labels), atol=3)
+
+
+def test_seeds_give_different_splits_that_do_not_depend_on_the_order_of_cases():
+    archive = make(np.arange(300) % 2)
+    trains = {tuple(split(archive, seed=seed).train) for seed in range(5)}
+    assert len(trains) == 5
+    # Neighbours in the file are not neighbours in the split: each half of the file has its share in training.
+    halves = np.array([[sum(i < 150 for i in train), sum(i >= 150 for i in train)] for train in trains])
+    assert chi2_contingency(halves + 1).pvalue > 1e-6
+    assert (halves > 50).all()
+
+
+def test_one_group_larger_than_its_share_goes_to_training():
+    groups = [0] * 80 + list(range(1, 21))
+    parts = split(make(np.arange(100) % 2, groups))
+    assert set(range(80)) <= set(parts.train.tolist())
+
+
+def test_rare_class_goes_to_training_first():
+    labels = np.zeros(50, int)
+    labels[17] = 1
+    assert 17 in split(make(labels)).train
+
+
+def test_identical_images_join_groups_along_the_chain():
+    images = np.zeros((6, 2, 2), np.uint8)
+    images[:, 0, 0] = [1, 2, 2, 3, 3, 4]
+    archive = make([0, 1] * 3, [0, 0, 1, 1, 2, 3], images)
+    joined = joined_groups(archive)
+    assert joined.tolist()[:5] == [joined[0]] * 5
+    assert joined[5] != joined[0]
+
+
+def test_content_ids_tell_the_last_pixel_apart():
+    images = np.zeros((4, 3, 3, 3), np.uint8)
+    images[1, 2, 2, 2] = 1
+    images[3] = images[1]
+    ids = content_ids(images)
+    assert ids[0] == ids[2] != ids[1] == ids[3]
+
+
+def test_published_split_is_used_whatever_the_seed():
+    words = np.array(["test", "train", "val", "train"] * 10)
+    archive = make(np.arange(40) // 4 % 2, splits=words)
+    for seed in (0, 1):
+        parts = split(archive, seed=seed)
+        for word in PARTS:
+            assert getattr(parts, word).tolist() == np.flatnonzero(words == word).tolist()
+    assert split(archive, published=False).train.tolist() != parts.train.tolist()
+
+
+def test_missing_validation_part_comes_out_of_training_by_groups():
+    words = np.array(["train"] * 80 + ["test"] * 20)
+    groups = np.arange(100) // 4
+    archive = make(np.arange(100) // 4 % 2, groups, splits=words)
+    parts = split(archive)
+    assert parts.test.tolist() == list(range(80, 100))
+    assert len(parts.val) == 16  # .15 of .6 + .15
+    assert_partition(parts, range(100))
+    assert_apart(parts, archive.groups)
+
+
+def test_group_in_two_published_parts_is_refused_and_can_be_split_anew():
+    words = np.array(["train", "val", "test", "train"] * 10)
+    groups = np.arange(40)
+    groups[2] = groups[0]
+    archive = make(np.arange(40) // 4 % 2, groups, splits=words)
+    with pytest.raises(MedtlError, match="'splits': found group 'p0' in two splits"):
+        split(archive)
+    assert_apart(split(archive, published=False), archive.groups)
+
+
+def test_a_leak_in_another_domain_does_not_matter():
+    words = np.array(["train", "val", "test", "train"] * 10)
+    groups = np.arange(40)
+    groups[2] = groups[0]
+    domains = np.array(["x"] * 4 + ["y"] * 36)
+    archive = make(np.arange(40) // 4 % 2, groups, splits=words, domains=domains)
+    assert_partition(split(archive, domain="y"), range(4, 40))
+    with pytest.raises(MedtlError, match="two splits"):
+        split(archive, domain="x")
+
+
+@pytest.mark.parametrize(
+    ("archive", "arguments", "words"),
+    [
+        (make([0, 1] * 20), {"domain": "x"}, "no domain 'x'"),
+        (make([0, 1] * 20, domains=np.array(["x", "y"] * 20)), {"domain": "z"}, "one of x, y"),
+        (make([0, 1] * 20, domains=np.array(["x", "y"] * 20)), {"domain": "x"}, "class 'c1'"),
+        (make([0, 1] * 20, [0] * 40), {}, "no image in val"),
+        (make([0, 1] * 20, splits=np.array(["train"] * 40)), {}, "no image in test"),
+        (make([0, 1] * 20, splits=np.array(["test"] * 40)), {}, "no image in train"),
+        (make([0, 1] * 20, splits=np.array(["train", "test"] * 20)), {}, "class 'c1'"),
+        (make([0, 1] * 20), {"fractions": (0.5, 0.5, 0.0)}, "fractions"),
+        (make([0, 1] * 20), {"fractions": (0.5, 0.4, 0.2)}, "fractions"),
+    ],
+)
+def test_splits_that_cannot_be(archive, arguments, words):
+    with pytest.raises(MedtlError, match=words) as caught:
+        split(archive, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=8, max_size=120),
+    sizes=st.lists(st.integers(1, 100), min_size=2, max_size=5),
+    seed=st.integers(0, 20),
+)
+def test_subsets_are_nested_stratified_and_complete(labels, sizes, seed):
+    labels = np.array(labels)
+    pool = np.random.default_rng(seed).permutation(len(labels))[: max(4, len(labels) * 3 // 4)]
+    classes = np.unique(labels)
+    assume(set(labels[pool]) == set(classes))
+    sizes = sorted({min(max(size, len(classes)), len(pool)) for size in sizes})
+    previous: set = set()
+    for n in sizes:
+        chosen = nested_subset(labels, pool, n, seed)
+        assert len(set(chosen.tolist())) == n
+        assert previous <= set(chosen.tolist()) <= set(pool.tolist())
+        assert set(labels[chosen]) == set(classes)
+        for label in classes:
+            share = n * (labels[pool] == label).mean()
+            assert abs((labels[chosen] == label).sum() - share) <= len(classes)
+        previous = set(chosen.tolist())
+    assert previous or sizes == []
+
+
+def test_subset_follows_the_seed_and_not_the_order_of_the_pool():
+    labels = np.arange(200) % 2
+    pool = np.arange(0, 200, 1)
+    subsets = {tuple(nested_subset(labels, pool, 20, seed)) for seed in range(6)}
+    assert len(subsets) == 6
+    assert np.array_equal(nested_subset(labels, pool[::-1], 20, 3), nested_subset(labels, pool, 20, 3))
+
+
+def test_every_case_of_a_class_is_drawn_equally_often():
+    labels = np.array([0] * 10 + [1] * 10)
+    drawn = np.zeros(20)
+    for seed in range(2000):
+        drawn[nested_subset(labels, np.arange(20), 6, seed)] += 1
+    assert drawn.sum() == 12000
+    np.testing.assert_allclose(drawn, 600, atol=5 * np.sqrt(600 * 0.7))
+
+
+@pytest.mark.parametrize(
+    ("n", "pool", "words"),
+    [
+        (1, range(40), "n=1"),
+        (41, range(40), "n=41"),
+        (0, range(40), "n=0"),
+        (4, range(0, 40, 2), "no case of class 1"),
+    ],
+)
+def test_subsets_that_cannot_be(n, pool, words):
+    with pytest.raises(MedtlError, match=words):
+        nested_subset(np.arange(40) % 2, np.array(pool), n, 0)

@@ -1,0 +1,214 @@
+"""`medtl run` as a user starts it: its output, its exit status, and what it leaves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from mini_project import write_notebook
+
+from medtl_core import cli, cli_run
+from medtl_core.cli_summary import show_run
+from medtl_core.errors import MedtlError
+
+COMMAND = [sys.executable, "-c", "from medtl_core.cli import main; main()"]
+
+
+@pytest.fixture(autouse=True)
+def without_data(monkeypatch, tmp_path):
+    for name in ("MEDTL_DATA", "MEDTL_WEIGHTS", "MEDTL_STORE", "MEDTL_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    cli_run._checked_data.cache_clear()
+
+
+@pytest.fixture
+def medtl(monkeypatch, capfd):
+    """Calls the command in this process: exit status, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["medtl", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capfd.readouterr()
+
+    return call
+
+
+def refused(medtl, folder, *arguments):
+    """The one line of stderr of a command that is refused; nothing was run or written."""
+    status, out, err = medtl(*arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1), (status, out, err)
+    assert not (folder / "runs").exists()
+    return err
+
+
+def test_a_run_ends_with_verdicts_and_the_report_and_is_not_done_twice(project, medtl):
+    status, out, err = medtl("run", "--workers", 2)
+    report = project / "runs" / "smoke-cpu" / "report.html"
+    assert status == 0, err
+    assert out.splitlines()[-1] == str(report)
+    assert "C001" in out
+    assert "C002" not in out
+    assert "1 pending, 1 supported" in out
+    assert "01_first 3/3 cells" in err.splitlines()
+    assert report.is_file()
+    rows = json.loads((project / "runs" / "smoke-cpu" / "ledger.json").read_text())
+    assert [row["verdict"] for row in rows] == ["supported", "pending"]
+
+    status, out, err = medtl("run", "--json")
+    answer = json.loads(out)
+    assert status == 0
+    assert [run["skipped"] for run in answer["runs"]] == [True, True]
+    assert [line.split(", ")[0] for line in err.splitlines()] == [
+        "01_first: already done (same notebook",
+        "02_second: already done (same notebook",
+    ]
+    assert answer["report"] == str(report)
+
+
+def state(status="done", **error):
+    return {
+        "label": "01_first",
+        "status": status,
+        "skipped": False,
+        "cells": 1,
+        "total": 3,
+        "seconds": 90.0,
+        "peak_memory": 3 * 2**30,
+        "budget": {"minutes": 1, "memory_gib": 2},
+        "over_budget": ["time", "memory"],
+        "error": {"cell": 2, "traceback": ["in cell 2"]} | error if error else None,
+    }
+
+
+def test_the_summary_of_a_failure(project, capsys):
+    (project / "out").mkdir()
+    failed = state("failed", name="ZeroDivisionError", message="division by zero")
+    assert show_run([state(), failed], project / "out", as_json=False) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("01_first: cell 2: ZeroDivisionError: division by zero\n    in cell 2\n")
+    assert out.splitlines()[-1] == str(project / "out" / "report.html")
+    assert err.splitlines()[:2] == [
+        "warning: 01_first took 1.5 minutes, its budget is 1",
+        "warning: 01_first took 3.0 GiB, its budget is 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("MedtlError", "x.npz: no images"), ("OSError", "[Errno 28] No space left on device")],
+)
+def test_bad_input_that_shows_inside_a_notebook_is_bad_input(project, name, message):
+    (project / "out").mkdir()
+    bad = state("failed", name=name, message=message)
+    with pytest.raises(MedtlError) as refusal:
+        show_run([state(), bad], project / "out", as_json=False)
+    assert str(refusal.value) == f"01_first: {message}"
+    other = state("failed", name="ValueError", message="x")
+    assert show_run([bad, other], project / "out", as_json=False) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["03_third"], "unknown notebook '03_third'"),
+        (["--profile", "small"], "unknown profile 'small'"),
+        (
+            ["-p", "epochs=3"],
+            "-p epochs: unknown parameter of 01_first, 02_second; declared there: dataset, seeds",
+        ),
+        (["-p", "seeds=many"], "parameter seeds of 01_first is 'many', expected a whole number, 1 to 50"),
+        (["-p", "seeds=0"], "parameter seeds of 01_first is '0'"),
+        (["-p", "seeds"], "-p seeds: expected key=value"),
+        (["-p", "dataset=absent"], "data set 'absent'"),
+        (["--workers", "0"], "--workers"),
+        (["--color"], "--color"),
+        (["--out", "notebooks/claims.yaml/x"], "claims.yaml/x: cannot be written"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(project, medtl, arguments, found):
+    assert found in refused(medtl, project, "run", *arguments)
+
+
+def test_a_profile_for_a_gpu_is_refused_without_one(project, medtl, monkeypatch):
+    (project / "notebooks" / "profiles" / "big.yaml").write_text(
+        "{name: big, description: d, needs_gpu: true, budget: {minutes: 1, memory_gib: 2}}\n"
+    )
+    assert "profile big needs a GPU" in refused(medtl, project, "run", "--profile", "big")
+    allowed = ["run", "--profile", "big", "--allow-cpu", "-p", "dataset=absent"]
+    assert "data set 'absent'" in refused(medtl, project, *allowed)
+    monkeypatch.setenv("MEDTL_DEVICE", "cuda")
+    assert "MEDTL_DEVICE is cuda and there is no GPU" in refused(medtl, project, "run")
+    monkeypatch.setenv("MEDTL_DEVICE", "tpu")
+    assert "MEDTL_DEVICE is 'tpu'" in refused(medtl, project, "run")
+
+
+def test_a_broken_archive_is_refused_before_a_kernel_starts(project, medtl, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.npz").write_bytes(b"PK\x03\x04 cut short")
+    monkeypatch.setenv("MEDTL_DATA", str(tmp_path / "data"))
+    assert "mine.npz" in refused(medtl, project, "run", "-p", "dataset=mine")
+
+
+def test_weights_that_cannot_be_had_are_refused_before_a_kernel_starts(project, medtl, tmp_path, monkeypatch):
+    parameters = 'backbone: str = "mobilenetv2_100"  # timm name; any\n'
+    write_notebook(project / "notebooks" / "01_first.ipynb", "1", parameters=parameters)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "mobilenetv2_100.safetensors").write_bytes(b"no weights")
+    monkeypatch.setenv("MEDTL_WEIGHTS", str(tmp_path / "weights"))
+    assert "mobilenetv2_100" in refused(medtl, project, "run", "01_first")
+
+
+def test_outside_a_project_one_line_says_so(tmp_path, medtl, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "no notebooks/claims.yaml here or above" in refused(medtl, tmp_path, "run")
+
+
+def test_ctrl_c_stops_the_kernels_and_the_next_run_continues(project, medtl):
+    write_notebook(
+        project / "notebooks" / "02_second.ipynb",
+        "import pathlib, time",
+        "while not pathlib.Path('go').exists():\n    time.sleep(0.1)",
+    )
+    process = subprocess.Popen(
+        [*COMMAND, "run"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    done = project / "runs" / "smoke-cpu" / "state" / "01_first.json"
+    executed = project / "runs" / "smoke-cpu" / "notebooks" / "02_second.ipynb"
+    wait_for(lambda: done.is_file() and json.loads(done.read_text())["status"] == "done", process)
+    wait_for(lambda: executed.is_file() and '"status": "running"' in executed.read_text(), process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len([p for p in family if "ipykernel_launcher" in " ".join(p.cmdline())]) == 1
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the command
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("interrupted; the same command continues")
+    assert "Traceback" not in err
+    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert json.loads(done.with_name("02_second.json").read_text())["status"] == "interrupted"
+
+    (project / "notebooks" / "go").touch()
+    status, out, err = medtl("run")
+    assert status == 0, err
+    assert "01_first: already done" in out
+    assert "02_second: already done" not in out
+
+
+def wait_for(condition, process, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

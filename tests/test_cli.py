@@ -1,0 +1,278 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from medtl_core import __version__, cli
+from medtl_core.data.archive import Archive, write_archive
+from medtl_core.evidence.record import Record
+from medtl_core.evidence.records import RecordStore
+
+CLAIMS = """\
+- {id: C001, section: "1", statement: "A", kind: method, treatment: test, notebook: 01_a, about: method,
+   rules: [{reading: main, says: "B", rule: deterministic, study: checks, metric: deviation,
+            tolerance: {op: "<=", value: 0.5}}]}
+- {id: C002, section: "1", statement: "C", kind: empirical, treatment: test}
+"""
+
+
+@pytest.fixture
+def medtl(monkeypatch, capsys):
+    """Calls the command in this process: exit status, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["medtl", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """An empty project with a register; MEDTL_DATA holds `mine`."""
+    folder = tmp_path / "project"
+    (folder / "notebooks").mkdir(parents=True)
+    (folder / "notebooks" / "claims.yaml").write_text(CLAIMS)
+    (tmp_path / "data").mkdir()
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 16, 16), np.uint8)
+    images[1] = images[0]
+    archive = Archive("mine", images, np.arange(40) % 2, ("left", "right"), None, None, None, (), None, {})
+    write_archive(archive, tmp_path / "data" / "mine.npz")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MEDTL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
+    return folder
+
+
+def record(folder):
+    """A run's folder with one record."""
+    measured = Record(
+        "01_a",
+        "checks",
+        "phantoms",
+        "",
+        "",
+        "identity",
+        {},
+        0,
+        "deviation",
+        0.25,
+        "lower",
+        0,
+        1.0,
+        "cpu",
+        "k",
+    )
+    RecordStore(folder).add([measured])
+    (folder / "state").mkdir()
+    state = {"label": "01_a", "notebook": "01_a", "status": "done", "key": "k", "files": []}
+    (folder / "state" / "01_a.json").write_text(json.dumps(state))
+    return folder
+
+
+def one_line(answer):
+    """stderr of a command that refused its input in one line."""
+    status, out, err = answer
+    assert (status, out, err.count("\n")) == (2, "", 1), answer
+    assert err.startswith("medtl: ")
+    return err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["data", "--help"], ["--version"], []])
+def test_help_imports_nothing_heavy(arguments):
+    code = (
+        f"import sys; sys.argv = ['medtl', *{arguments!r}]\n"
+        "from medtl_core.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as left:\n    assert left.code == 0, left.code\n"
+        "heavy = {'torch', 'pandas', 'papermill', 'numpy', 'scipy', 'distributed', 'timm', 'pydantic'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr
+    assert "medtl" in found.stdout
+
+
+def test_version(medtl):
+    assert medtl("--version") == (0, f"medtl {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["runn"], "runn"),
+        (["run", "--profil", "smoke"], "--profil"),
+        (["run", "--workers", "two"], "--workers"),
+        (["data", "show"], "NAME"),
+        (["keep", "x"], "TARGET"),
+        (["data", "show", "absent"], "data set 'absent'"),
+        (["data", "fetch", "phantoms"], "nothing to fetch"),
+        (["data", "verify", "absent"], "data set 'absent'"),
+        (["ledger"], "no run there"),
+        (["ledger", "absent"], "unknown run 'absent'"),
+        (["report", "absent"], "unknown run 'absent'"),
+        (["keep", "absent", "results/x"], "unknown run 'absent'"),
+        (["ledger", "notebooks"], "notebooks"),
+    ],
+)
+def test_bad_input_is_one_line(medtl, arguments, found):
+    assert found in one_line(medtl(*arguments))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_no_space_and_no_right_are_one_line(medtl, monkeypatch, number):
+    def fail(name):
+        raise OSError(number, os.strerror(number), "sheet.png")
+
+    monkeypatch.setattr("medtl_core.data.registry.load", fail)
+    assert one_line(medtl("data", "show", "mine")).startswith("medtl: sheet.png: cannot be written (")
+
+
+def test_other_errors_of_the_system_are_not_hidden(monkeypatch):
+    def fail(name):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("medtl_core.data.registry.load", fail)
+    monkeypatch.setattr(sys, "argv", ["medtl", "data", "show", "mine"])
+    with pytest.raises(OSError, match="Input/output"):
+        cli.main()
+
+
+def test_data_list(medtl, tmp_path):
+    (tmp_path / "data" / "broken.npz").write_bytes(b"cut")
+    status, out, _ = medtl("data", "list", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert status == 0
+    assert (rows["phantoms"]["from"], rows["mine"]["from"], rows["pathmnist"]["from"]) == (
+        "phantoms",
+        "MEDTL_DATA",
+        "publisher",
+    )
+    assert (rows["mine"]["images"], rows["mine"]["pixels"], rows["mine"]["classes"]) == (40, "16 grey", 2)
+    assert rows["broken"]["licence"].startswith("unusable: ")
+    assert "mine" in medtl("data", "list")[1]
+
+
+def test_data_show_writes_a_contact_sheet(medtl, project, tmp_path):
+    status, out, _ = medtl("data", "show", "mine")
+    sheet = project / "runs" / "sheets" / "mine.png"
+    assert status == 0
+    assert out.splitlines()[-1] == str(sheet)
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    answer = json.loads(medtl("data", "show", "mine", "--json", "--sheet", tmp_path / "s.png")[1])
+    assert (answer["images"], answer["sheet"]) == (40, str(tmp_path / "s.png"))
+    assert (tmp_path / "s.png").is_file()
+
+
+def test_data_verify(medtl, tmp_path):
+    status, out, _ = medtl("data", "verify", "mine")
+    assert (status, out.startswith("mine: 40 images")) == (0, True)
+    for name in ("broken", "torn"):
+        (tmp_path / "data" / f"{name}.npz").write_bytes(b"cut")
+    status, out, err = medtl("data", "verify")
+    assert status == 2
+    assert [line.split(":")[0] for line in out.splitlines() if line.startswith("mine")] == ["mine"]
+    assert [name for name in ("broken", "torn") for line in err.splitlines() if name in line] == [
+        "broken",
+        "torn",
+    ]
+    rows = json.loads(medtl("data", "verify", "--json")[1])
+    assert {row["name"]: row["ok"] for row in rows}["torn"] is False
+
+
+def test_data_audit(medtl):
+    status, out, _ = medtl("data", "audit", "mine")
+    assert status == 0
+    assert "2 of 40 images are pixel-identical" in out
+    findings = json.loads(medtl("data", "audit", "mine", "--json")[1])
+    assert "identical_images" in [finding["kind"] for finding in findings]
+
+
+def test_the_ledger_of_the_latest_run(medtl, project):
+    record(project / "runs" / "one")
+    for arguments in (["ledger"], ["ledger", "one"], ["ledger", "runs/one"]):
+        status, out, _ = medtl(*arguments, "--json")
+        assert status == 0
+        assert [(row["id"], row["verdict"]) for row in json.loads(out)] == [
+            ("C001", "supported"),
+            ("C002", "pending"),
+        ]
+    out = medtl("ledger")[1]
+    assert "C001" in out
+    assert "1 pending, 1 supported" in out
+
+
+def test_a_report_is_written_again(medtl, project):
+    record(project / "runs" / "one")
+    status, out, _ = medtl("report", "one")
+    assert (status, out) == (0, f"{project / 'runs' / 'one' / 'report.html'}\n")
+    assert (project / "runs" / "one" / "ledger.json").is_file()
+
+
+def test_keeping_a_run(medtl, project):
+    record(project / "runs" / "one")
+    assert medtl("keep", "one", "results/one")[:2] == (0, "results/one\n")
+    assert "supported" in medtl("ledger", "results/one")[1]
+    assert "exists already" in one_line(medtl("keep", "one", "results/one"))
+    assert medtl("keep", "one", "results/one", "--overwrite")[0] == 0
+    assert "kept run" in one_line(medtl("report", "results/one"))
+
+
+def test_notebooks(medtl, project):
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "text"]},
+        {
+            "cell_type": "code",
+            "metadata": {"tags": ["parameters"]},
+            "source": "seeds: int = 3  # seeds; 1 to 5",
+        },
+    ]
+    (project / "notebooks" / "01_a.ipynb").write_text(json.dumps({"cells": cells}))
+    assert medtl("notebooks") == (0, "01_a: Title\n    seeds: int = 3  # seeds; 1 to 5\n", "")
+    assert json.loads(medtl("notebooks", "--json")[1]) == [
+        {
+            "name": "01_a",
+            "title": "Title",
+            "parameters": [
+                {"name": "seeds", "type": "int", "default": 3, "range": "1 to 5", "description": "seeds"}
+            ],
+        }
+    ]
+
+
+def test_bench(medtl, monkeypatch):
+    rows = [
+        {
+            "name": "fit x",
+            "ratio": 0.954,
+            "target": 0.9,
+            "images_per_second": 50.2,
+            "threads": 2,
+            "device": "cpu",
+        }
+    ]
+    monkeypatch.setattr("medtl_core.training.bench.run", lambda: rows)
+    assert medtl("bench") == (
+        0,
+        "fit x: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n",
+        "",
+    )
+    assert json.loads(medtl("bench", "--json")[1]) == rows
+
+
+def test_a_closed_pipe_is_no_error_message():
+    code = "import sys; sys.argv = ['medtl', 'data', 'list']\nfrom medtl_core.cli import main\nmain()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
