@@ -20,7 +20,11 @@ NO_SPACE_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errn
 # typer carries click under a module name that differs by version; it always exports this subclass.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
-app = typer.Typer(add_completion=False, help="An executable companion to a survey of transfer learning.")
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An executable companion to a survey of transfer learning.",
+)
 app.add_typer(data_app, name="data")
 for command in (run, notebooks, ledger, report, keep):
     app.command()(command)

@@ -2,6 +2,7 @@
 
 import json as json_text
 import os
+import signal
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -71,6 +72,8 @@ def run(
         timeout=timeout,
         fresh=fresh,
     )
+    for number in (signal.SIGINT, signal.SIGTERM):  # a polite kill, in the background too, is a Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     try:
         states = carry_out(plan, settings, say, require_weights)
     except KeyboardInterrupt:

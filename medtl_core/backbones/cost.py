@@ -15,27 +15,27 @@ _BATCH = 2  # batch norm in training mode refuses a single image whose feature m
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters, those of them that train, and multiply-accumulates of a forward pass of one image."""
+    """Parameters, those of them that train, and multiply-accumulates of a forward pass of the batch."""
 
     parameters: int
     trainable: int
     macs: int
 
 
-def cost(network: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
-    """Cost of `network` on one image of `input_shape` = (C, H, W).
+def cost(network: nn.Module, input_shape: tuple[int, int, int, int]) -> Cost:
+    """Cost of `network` on a batch of `input_shape` = (N, C, H, W); N = 1 gives the cost of an image.
 
     MACs are half the floating-point operations that `torch.utils.flop_counter` counts: convolutions and
     matrix products, as in the literature; batch norm, activations and pooling count as free. Nothing is
     computed, and the network is left as it was.
 
-    Raises MedtlError if the shape is not (C, H, W) or the network refuses it.
+    Raises MedtlError if the shape is not (N, C, H, W) or the network refuses it.
     """
-    if len(input_shape) != 3 or min(input_shape) < 1:
+    if len(input_shape) != 4 or min(input_shape) < 1:
         raise MedtlError(
-            f"cost: input_shape is {tuple(input_shape)}, expected one image (channels, height, width)"
+            f"cost: input_shape is {tuple(input_shape)}, expected (images, channels, height, width)"
         )
-    channels, height, width = input_shape
+    images, channels, height, width = input_shape
     with FlopCounterMode(display=False) as counter:
         try:
             call_without_data(network, (_BATCH, channels, height, width))
@@ -48,5 +48,5 @@ def cost(network: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
     return Cost(
         parameters=sum(p.numel() for p in parameters),
         trainable=sum(p.numel() for p in parameters if p.requires_grad),
-        macs=counter.get_total_flops() // (2 * _BATCH),
+        macs=images * counter.get_total_flops() // (2 * _BATCH),
     )

@@ -1,4 +1,4 @@
-"""Acquisition of digital phantoms: blur, bias field, stain, gamma and noise, in this order, and the shortcut mark."""
+"""Acquisition of digital phantoms: stain, blur, bias field, gamma and noise, and the shortcut mark."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from medtl_core.data.phantom_anatomy import Floats, pixel_centres
 
-# Optical density of haematoxylin and eosin in red, green and blue (Ruifrok and Johnston, Analytical and Quantitative
-# Cytology and Histology 23:291, 2001).
+# Optical density of haematoxylin and eosin in red, green and blue (Ruifrok and Johnston, Analytical and
+# Quantitative Cytology and Histology 23:291, 2001).
 HAEMATOXYLIN = np.array([0.65, 0.70, 0.29], np.float32)
 EOSIN = np.array([0.07, 0.99, 0.11], np.float32)
 
@@ -20,11 +20,11 @@ EOSIN = np.array([0.07, 0.99, 0.11], np.float32)
 class AcquisitionStyle:
     """How one site records an image.
 
-    blur: standard deviation of the point spread in pixels of a 64-px image, 0..4; noise: standard deviation of the
-    sensor noise in grey, 0..0.5; gamma: exponent on grey 0..1, 0.3..3; bias_field: largest relative change of gain
-    across the image, 0..1; haematoxylin and eosin: strength of the two stains, 0.2..3; stain_mixing: share of each
-    stain's colour that is swapped with the other's, 0..0.5. Stains matter to colour images only. Gamma, bias field
-    and stains vary by about a tenth from image to image.
+    blur: standard deviation of the point spread in pixels of a 64-px image, 0..4; noise: standard deviation
+    of the sensor noise in grey, 0..0.5; gamma: exponent on grey 0..1, 0.3..3; bias_field: largest relative
+    change of gain across the image, 0..1; haematoxylin and eosin: strength of the two stains, 0.2..3;
+    stain_mixing: share of each stain's colour that is swapped with the other's, 0..0.5. Stains matter to
+    colour images only. Gamma, bias field and stains vary by about a tenth from image to image.
     """
 
     blur: float = 0.5
@@ -52,12 +52,13 @@ def _vary(value: float, n: int, rng: np.random.Generator) -> Floats:
 
 
 def _gain(style: AcquisitionStyle, n: int, size: int, rng: np.random.Generator) -> Floats:
-    """Smooth gain (n, size, size): a plane and a bowl of random direction and centre, mean near 1."""
+    """Smooth gain (n, size, size), mean near 1: a slope and a bend along a random direction."""
     x, y = pixel_centres(size)
     angle = rng.uniform(0, 2 * np.pi, (n, 1, 1)).astype(np.float32)
     strength = _vary(style.bias_field, n, rng)
     plane = np.cos(angle) * x + np.sin(angle) * y
-    return 1 + strength * (np.float32(0.5) * plane + np.float32(0.25) * (plane**2 - np.float32(1 / 3)))
+    bowl = np.float32(0.25) * (plane**2 - np.float32(1 / 3))
+    return np.float32(1) + strength * (np.float32(0.5) * plane + bowl)
 
 
 def _blurred(fields: Floats, style: AcquisitionStyle) -> Floats:
@@ -76,10 +77,10 @@ def acquire_grey(grey: Floats, style: AcquisitionStyle, rng: np.random.Generator
 def acquire_stained(
     organs: Floats, body: Floats, grey: Floats, style: AcquisitionStyle, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Record a stained section (N, S, S, 3) as uint8: Beer-Lambert absorption of two stains on a bright field.
+    """Record a stained section as uint8 (N, S, S, 3): two stains absorb light by Beer and Lambert's law.
 
-    grey: (N, S, S) density of the tissue with the lesion, 0..1; organs, body: (N, S, S) opacities 0..1. Haematoxylin marks organs and what is denser than the
-    parenchyma (the lesion), eosin the whole section.
+    grey: (N, S, S) density of the tissue with the lesion, 0..1; organs, body: (N, S, S) opacities 0..1.
+    Haematoxylin marks organs and what is denser than the parenchyma (the lesion), eosin the whole section.
     """
     n, size, _ = grey.shape
     dense = np.clip(np.float32(1.6) * (grey - np.float32(0.32)) + np.float32(0.25) * organs, 0, None) * body
@@ -103,7 +104,7 @@ def _digitise(seen: Floats, style: AcquisitionStyle, rng: np.random.Generator) -
 def stamp_marks(images: NDArray[np.uint8], marked: NDArray[np.bool_], rng: np.random.Generator) -> None:
     """Stamp an L-shaped bright mark into the upper left corner of the marked images, in place.
 
-    images: (N, S, S) or (N, S, S, 3). The mark is S/12 pixels long (at least 3) and moves by up to S/16 pixels.
+    images: (N, S, S) or (N, S, S, 3). The mark is S/12 px long (at least 3) and moves by up to S/16 px.
     """
     size = images.shape[1]
     length, stroke = max(3, round(size / 12)), max(1, round(size / 48))

@@ -1,8 +1,8 @@
 """Anatomy of digital phantoms: body outline, organs, vessels and 1/f tissue texture.
 
-Lengths are in half-widths of the image: the field of view is [-1, 1] x [-1, 1], x to the right, y downwards. Anatomy
-is drawn once per patient; a view (one image) moves, turns and scales it, so that the images of one patient resemble
-each other as slices or repeated takes do.
+Lengths are in half-widths of the image: the field of view is [-1, 1] x [-1, 1], x to the right, y
+downwards. Anatomy is drawn once per patient; a view (one image) moves, turns and scales it, so that the
+images of one patient resemble each other as slices or repeated takes do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]  # 32-bit, for speed
 N_ORGANS = 4
 N_VESSELS = 6
 PATIENT_SHARE = 0.5  # share of the texture's power that all images of a patient have in common
@@ -21,7 +21,7 @@ PATIENT_SHARE = 0.5  # share of the texture's power that all images of a patient
 
 @dataclass(frozen=True)
 class Patients:
-    """Anatomy of P patients, in the patient's own frame. Ellipses are rows (x, y, semi-axis a, semi-axis b, angle)."""
+    """Anatomy of P patients in their own frame; ellipses are rows (x, y, semi-axis a, semi-axis b, angle)."""
 
     body: Floats  # (P, 5)
     organs: Floats  # (P, N_ORGANS, 5)
@@ -95,7 +95,7 @@ def draw_patients(n: int, rng: np.random.Generator) -> Patients:
 
 
 def draw_views(n: int, rng: np.random.Generator) -> Views:
-    """Draw the position jitter of `n` images: shift up to 6 % of the width, turn up to 0.2 rad, scale up to 6 %."""
+    """Draw the position jitter of `n` images: shift and scale up to 6 %, turn up to 0.2 rad."""
     return Views(
         shift=rng.uniform(-0.12, 0.12, (n, 2)).astype(np.float32),
         angle=rng.uniform(-0.2, 0.2, n).astype(np.float32),
@@ -161,9 +161,9 @@ def power_law_texture(
 ) -> Floats:
     """Gaussian texture (N, size, size) with power spectrum 1/f^beta, mean 0 and variance 1 in each image.
 
-    patient: (N,) index of each image's patient, counted from 0; exponent: beta (P,) of each patient. Images of one
-    patient share `PATIENT_SHARE` of the texture's power. Mammographic tissue has beta near 3 (Burgess, Jacobson and
-    Judy, Medical Physics 28:419, 2001).
+    patient: (N,) index of each image's patient, counted from 0; exponent: beta (P,) of each patient. Images
+    of one patient share `PATIENT_SHARE` of the texture's power. Mammographic tissue has beta near 3
+    (Burgess, Jacobson and Judy, Medical Physics 28:419, 2001).
     """
     fy, fx = scipy.fft.fftfreq(size)[:, None], scipy.fft.rfftfreq(size)[None, :]
     log_frequency = np.log(np.maximum(np.hypot(fx, fy), 1 / size)).astype(np.float32)
@@ -187,9 +187,9 @@ def power_law_texture(
 
 @dataclass(frozen=True)
 class Tissue:
-    """What the acquisition sees of N images before the lesion: grey (N, S, S) 0..1 and opacity of the body, organs."""
+    """What the acquisition sees of N images, but for the lesion."""
 
-    grey: Floats
+    grey: Floats  # (N, S, S) about 0..1
     body: Floats  # (N, S, S) 0..1
     organs: Floats  # (N, S, S) 0..1, organs and vessels together: what a nuclear stain takes up
 
@@ -197,15 +197,16 @@ class Tissue:
 def render_tissue(
     patients: Patients, patient: NDArray[np.intp], views: Views, texture: Floats, texture_contrast: float
 ) -> Tissue:
-    """Render the tissue of N images (N, S, S); `texture_contrast` is the texture's standard deviation in grey, 0..1.
+    """Render the tissue of N images from their texture (N, S, S).
 
-    The texture also bends the outlines of body and organs, so that none is an exact ellipse.
+    texture_contrast: standard deviation of the texture in grey, 0..1. The texture also bends the outlines
+    of body and organs, so that none is an exact ellipse.
     """
     size = texture.shape[-1]
     bend = np.float32(0.07) * texture
     squared = squared_radius(seen_from(patients.body[patient][:, None], views), size)[:, 0] + bend
     body = inside(squared, 0.1)
-    inner = (1 - patients.rim[patient])[:, None, None] ** 2
+    inner = np.square(1 - patients.rim[patient])[:, None, None]
     core = inside(squared / inner, 0.1)
 
     level, rim_level = (v[patient][:, None, None] for v in (patients.parenchyma, patients.rim_level))

@@ -1,8 +1,8 @@
 """Lesions of digital phantoms: families of outline and inner texture at equal brightness and equal area.
 
-The class of an image is the family of its lesion. Every family draws its area, its place and its contrast from the
-same distributions, and the inner texture has mean 0 and variance 1 over the lesion whatever the family: only shape
-and texture tell the classes apart.
+The class of an image is the family of its lesion. Every family draws its area, its place and its contrast
+from the same distributions, and the inner texture has mean 0 and variance 1 over the lesion whatever the
+family: only shape and texture tell the classes apart.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def oval_outline(n: int, irregularity: float, rng: np.random.Generator) -> Float
 
 
 def lobed_outline(n: int, irregularity: float, rng: np.random.Generator) -> Floats:
-    """Radius (n, N_ANGLES) with 3 to 5 rounded lobes, indented by up to half of the radius at irregularity 1."""
+    """Radius (n, N_ANGLES) with 3 to 5 rounded lobes, up to half of the radius deep at irregularity 1."""
     lobes = rng.integers(3, 6, (n, 1))
     phase = rng.uniform(0, 2 * np.pi, (n, 1)).astype(np.float32)
     wobble = np.float32(0.3) * np.sin(_THETA - rng.uniform(0, 2 * np.pi, (n, 1)).astype(np.float32))
@@ -41,7 +41,7 @@ def lobed_outline(n: int, irregularity: float, rng: np.random.Generator) -> Floa
 
 
 def spiculated_outline(n: int, irregularity: float, rng: np.random.Generator) -> Floats:
-    """Radius (n, N_ANGLES) with 6 to 9 pointed spikes, up to as long as the core's radius at irregularity 1."""
+    """Radius (n, N_ANGLES) with 6 to 9 pointed spikes, up to one core's radius long at irregularity 1."""
     slots = 9
     width = np.float32(0.2)
     spikes = rng.integers(6, slots + 1, (n, 1))
@@ -77,14 +77,13 @@ _BANDS = {"fine": (12.0, 20.0), "coarse": (4.0, 8.0)}  # cycles per image
 
 @dataclass(frozen=True)
 class Lesions:
-    """N lesions in the image's frame: centre (N, 2) and mean radius (N,) in half-widths; outline (N, N_ANGLES)
-    relative to the circle of the same area; contrast (N,) in grey, 0..1; family (N,) names."""
+    """N lesions in the image's frame."""
 
-    centre: Floats
-    radius: Floats
-    outline: Floats
-    contrast: Floats
-    family: NDArray[np.str_]
+    centre: Floats  # (N, 2) x and y in half-widths
+    radius: Floats  # (N,) of the circle of the same area, in half-widths
+    outline: Floats  # (N, N_ANGLES) radius in each direction, relative to `radius`
+    contrast: Floats  # (N,) mean grey above the surroundings, 0..1
+    family: NDArray[np.str_]  # (N,) names in FAMILIES
 
     def rows(self, block: slice) -> Lesions:
         """The lesions of a block of images."""
@@ -118,7 +117,7 @@ def band_noise(low: float, high: float, shape: tuple[int, int, int], rng: np.ran
 
 
 def render_lesions(lesions: Lesions, size: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Opacity (N, size, size) 0..1 and inner texture (N, size, size), mean 0 and variance 1 over the lesion."""
+    """Opacity 0..1 and inner texture, of mean 0 and variance 1 over the lesion; both (N, size, size)."""
     x, y = pixel_centres(size)
     dx = x - lesions.centre[:, 0, None, None]
     dy = y - lesions.centre[:, 1, None, None]

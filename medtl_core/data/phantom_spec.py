@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medtl_core.data.phantom_acquisition import STYLE_RANGES, AcquisitionStyle
 from medtl_core.data.phantom_lesions import FAMILIES
@@ -13,13 +13,13 @@ from medtl_core.errors import MedtlError
 class Domain:
     """A site: its name, its style, its share of the patients (relative, above 0) and its shortcut mark.
 
-    shortcut: None for a site that stamps no marks; else the mark's informedness, P(mark | last class) - P(mark | any
-    other class), in -1..1, which for two classes in equal numbers is the correlation of mark and label; at 0 half of
-    the images are marked, whatever their class.
+    shortcut: None for a site that stamps no marks; else the mark's informedness, P(mark | last class) -
+    P(mark | any other class), in -1..1, which for two classes in equal numbers is the correlation of mark
+    and label; at 0 half of the images are marked, whatever their class.
     """
 
     name: str
-    style: AcquisitionStyle = AcquisitionStyle()
+    style: AcquisitionStyle = field(default_factory=AcquisitionStyle)
     share: float = 1.0
     shortcut: float | None = None
 
@@ -51,11 +51,11 @@ class PhantomSpec:
     classes: tuple[str, ...] = ("smooth", "spiculated")
     prevalence: tuple[float, ...] | None = None
     images_per_patient: tuple[int, int] = (1, 4)
-    contrast: float = 0.18
+    contrast: float = 0.3
     irregularity: float = 1.0
     lesion_texture: float = 0.05
     tissue_texture: float = 0.05
-    lesion_radius: tuple[float, float] = (0.2, 0.28)
+    lesion_radius: tuple[float, float] = (0.22, 0.32)
     label_noise: float = 0.0
     domains: tuple[Domain, ...] = (Domain("scanner_a"),)
 
@@ -108,7 +108,7 @@ def validate_spec(spec: PhantomSpec) -> None:
             raise MedtlError(f"{where}: share is {domain.share!r}, expected above 0")
         if domain.shortcut is not None and not -1 <= domain.shortcut <= 1:
             raise MedtlError(f"{where}: shortcut is {domain.shortcut!r}, expected None or -1..1")
-        for field, (least, most) in STYLE_RANGES.items():
-            value = getattr(domain.style, field)
+        for name, (least, most) in STYLE_RANGES.items():
+            value = getattr(domain.style, name)
             if not least <= value <= most:
-                raise MedtlError(f"{where}: {field} is {value!r}, expected {least:g} to {most:g}")
+                raise MedtlError(f"{where}: {name} is {value!r}, expected {least:g} to {most:g}")

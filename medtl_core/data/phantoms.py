@@ -1,6 +1,6 @@
 """Digital phantoms: synthetic medical images whose truth is known and whose difficulty is set.
 
-`draw(spec, seed)` makes an archive; `SPECS` names the ones that the registry offers. Nothing is read from disk.
+`draw(spec, seed)` makes an archive, `SPECS` names those of the registry; nothing is read from disk.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ SPECS: dict[str, PhantomSpec] = {
     spec.name: spec
     for spec in (
         PhantomSpec(),
+        PhantomSpec(
+            name="phantoms_basic",
+            n=1200,
+            size=28,
+            classes=("ring", "striped"),
+            contrast=0.15,
+            lesion_texture=0.15,
+            lesion_radius=(0.25, 0.36),
+        ),
         PhantomSpec(
             name="phantoms_colour",
             n=2100,
@@ -60,11 +69,12 @@ SPECS: dict[str, PhantomSpec] = {
 def draw(spec: PhantomSpec, seed: int) -> Archive:
     """Draw the archive of a spec: the same images for the same spec and seed.
 
-    images: uint8 (N, S, S), or (N, S, S, 3) in colour; masks: uint8 (N, S, S), 1 on the lesion; groups: patients;
-    domains: sites; metadata: `true_label` (N,) int64 before label noise, `mark` (N,) uint8 1 where a shortcut mark was
-    stamped, `lesion_contrast` (N,) float32 in grey. Images of one patient follow each other. A patient has one lesion
-    and one site; each image of it is another view. Specs that differ only in `size` draw the same patients. Raises
-    MedtlError if a field of the spec is out of range or a class gets no patient.
+    images: uint8 (N, S, S), or (N, S, S, 3) in colour; masks: uint8 (N, S, S), 1 on the lesion; groups:
+    patients; domains: sites; metadata: `true_label` (N,) int64 before label noise, `mark` (N,) uint8 1
+    where a shortcut mark was stamped, `lesion_contrast` (N,) float32 in grey. Images of one patient follow
+    each other. A patient has one lesion and one site; each image of it is another view. Specs that differ
+    only in `size` draw the same patients. Raises MedtlError if a field of the spec is out of range or a
+    class gets no patient.
     """
     validate_spec(spec)
     people, labelling, pixels = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
@@ -113,7 +123,7 @@ def _patient_of_image(spec: PhantomSpec, rng: np.random.Generator) -> NDArray[np
 
 
 def _quota(shares: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """n draws from the shares in random order, each as often as its share says (to one): low variance, no gaps."""
+    """n draws in random order, each kind as often as its share says, give or take one."""
     bounds = np.cumsum(shares / shares.sum())
     places = (np.arange(n) + rng.uniform()) / n
     return rng.permutation(np.minimum(np.searchsorted(bounds, places, side="right"), len(shares) - 1))
@@ -132,8 +142,9 @@ def _class_of_patient(
         absent = set(range(k)) - set(truth[here].tolist())
         if absent:
             raise MedtlError(
-                f"phantom spec {spec.name!r}: class {spec.classes[min(absent)]!r} gets none of the {len(here)} patients "
-                f"of domain {domain.name!r}, expected at least one; raise n or the class's prevalence"
+                f"phantom spec {spec.name!r}: class {spec.classes[min(absent)]!r} gets none of the "
+                f"{len(here)} patients of domain {domain.name!r}, expected at least one; raise n or the "
+                "class's prevalence"
             )
     return truth
 
@@ -146,7 +157,7 @@ def _draw_lesions(
     views: anatomy.Views,
     rng: np.random.Generator,
 ) -> lesion.Lesions:
-    """Lesions in the image's frame: place, size and contrast belong to the patient, the cut's outline to the image."""
+    """Lesions in the image's frame: place, size and contrast are the patient's, the outline the image's."""
     n_patients = len(patients.body)
     azimuth, distance = rng.uniform(0, 2 * np.pi, n_patients), 0.36 * np.sqrt(rng.uniform(size=n_patients))
     place = np.stack([np.cos(azimuth), np.sin(azimuth)], axis=1) * distance[:, None] * patients.body[:, 2:4]

@@ -21,6 +21,13 @@ class Normalisation:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if not len(self.mean) == len(self.std) >= 1 or not min(self.std) > 0:
+            raise MedtlError(
+                f"normalisation: mean {self.mean} and std {self.std}, expected one of each per channel, "
+                "std above 0"
+            )
+
 
 @dataclass(frozen=True)
 class ResidentSet:
@@ -33,7 +40,7 @@ class ResidentSet:
     def from_archive(
         cls, archive: Archive, index: np.ndarray, device: torch.device | str, size: int | None = None
     ) -> ResidentSet:
-        """The images of `index`, brought to `size` x `size` pixels (bilinear, anti-aliased) where a size is given.
+        """The images of `index`, brought to `size` x `size` px (bilinear, anti-aliased) if a size is given.
 
         Raises MedtlError for images that are not square where a size is given: they would be distorted.
         """
@@ -72,15 +79,22 @@ class ResidentSet:
 
 
 def normalise(x: Tensor, normalisation: Normalisation | None) -> Tensor:
-    """`(x - mean) / std` for x (N, C, H, W) in 0 to 1; None leaves x as it is."""
+    """`(x - mean) / std` for x (N, C, H, W) in 0 to 1; None leaves x as it is.
+
+    A single mean and std serve all channels; else MedtlError unless there is one of each per channel.
+    """
     if normalisation is None:
         return x
+    if len(normalisation.mean) not in (1, x.shape[1]):
+        raise MedtlError(
+            f"normalise: images of {x.shape[1]} channels, but mean and std of {len(normalisation.mean)}"
+        )
     mean, std = (x.new_tensor(v).view(1, -1, 1, 1) for v in (normalisation.mean, normalisation.std))
     return (x - mean) / std
 
 
 def replicate_grey(x: Tensor) -> Tensor:
-    """Grey (N, 1, H, W) as three equal channels (N, 3, H, W): the one way in which medtl feeds grey to RGB networks."""
+    """Grey (N, 1, H, W) as three equal channels (N, 3, H, W): how medtl feeds grey to RGB networks."""
     if x.shape[1] != 1:
         raise MedtlError(f"replicate_grey: {x.shape[1]} channels, expected 1")
     return x.expand(-1, 3, -1, -1)
@@ -95,33 +109,56 @@ def augment_affine(
     translate: float = 0.0,
     scale: float = 0.0,
 ) -> Tensor:
-    """Flip, turn, shift and scale each image by its own draw, in one batched resampling on the device.
+    """Flip, turn, scale and shift each image by its own draw, in one batched resampling on the device.
 
-    x is float (N, C, H, W); `flip` mirrors left and right with probability one half, `degrees` turns by up to that
-    angle, `translate` shifts by up to that share of the side, `scale` zooms by up to that share. What comes in from
-    outside repeats the border.
+    x: float (N, C, H, W); flip: mirror left and right with probability one half; degrees: largest turn, drawn
+    uniformly in both directions; translate: largest shift, as a share of width and height; scale: largest
+    relative change of size. What comes in from outside repeats the border. Flips alone move pixels and change
+    no value. Raises MedtlError for limits out of range.
     """
+    if not (0 <= degrees <= 180 and 0 <= translate <= 1 and 0 <= scale < 1):
+        raise MedtlError(
+            f"augment_affine: degrees {degrees}, translate {translate}, scale {scale}; "
+            "expected 0 to 180, 0 to 1 and 0 to below 1"
+        )
 
     def uniform(limit: float) -> Tensor:
-        return (2 * torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype) - 1) * limit
+        drawn = torch.rand(len(x), generator=generator, device=generator.device, dtype=x.dtype)
+        return ((2 * drawn - 1) * limit).to(x.device)
 
-    angle, zoom = uniform(math.radians(degrees)), 1 + uniform(scale)
-    mirror = torch.ones_like(angle)
     if flip:
-        mirror = 1 - 2 * (torch.rand(len(x), generator=generator, device=x.device) < 0.5).to(x.dtype)
-    aspect = x.shape[-2] / x.shape[-1]
-    cos, sin = angle.cos() / zoom, angle.sin() / zoom
+        mirrored = uniform(1.0) < 0
+        x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
+    if degrees == translate == scale == 0:
+        return x
+    height, width = x.shape[-2:]
+    angle, size = uniform(math.radians(degrees)), 1 + uniform(scale)
+    cosine, sine = angle.cos() / size, angle.sin() / size
     rows = (
-        torch.stack([cos * mirror, -sin * aspect, uniform(2 * translate)], dim=1),
-        torch.stack([sin * mirror / aspect, cos, uniform(2 * translate)], dim=1),
+        torch.stack([cosine, -sine, uniform(translate * width)], dim=1),
+        torch.stack([sine, cosine, uniform(translate * height)], dim=1),
     )
-    grid = functional.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
+    return resample(x, torch.stack(rows, dim=1))
+
+
+def resample(x: Tensor, matrices: Tensor) -> Tensor:
+    """Each image (N, C, H, W) seen through its own affine map, bilinear; outside, the border is repeated.
+
+    matrices: (N, 2, 3), from the (x, y, 1) of an output pixel to the (x, y) of the input, in pixels to the
+    right and downwards of the image's centre; so turns are turns in images that are not square, too.
+    """
+    height, width = x.shape[-2:]
+    half = x.new_tensor([width / 2, height / 2])
+    per_half = matrices * torch.cat([half, half.new_ones(1)]) / half[:, None]
+    grid = functional.affine_grid(per_half, list(x.shape), align_corners=False)
     return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
 def _resize(images: Tensor, size: int, block: int = 1024) -> Tensor:
     resized = [
-        functional.interpolate(part.float(), (size, size), mode="bilinear", antialias=True, align_corners=False)
+        functional.interpolate(
+            part.float(), (size, size), mode="bilinear", antialias=True, align_corners=False
+        )
         for part in images.split(block)
     ]
     return torch.cat(resized).round_().clamp_(0, 255).to(torch.uint8)

@@ -60,7 +60,7 @@ def forest(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     )
     # A dollar sign in a name is a dollar sign, not mathematics.
     for text in figure.findobj(Text):
-        text.set_parse_math(False)  # type: ignore[attr-defined]
+        text.set_parse_math(False)
     return figure
 
 

@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from rich.markup import escape
-from rich.table import Table
 
 from medtl_core.evidence.age import changed_rules
 from medtl_core.evidence.atomic import write_text
@@ -66,14 +64,6 @@ class Ledger:
         """One row per entry: id, section, statement, treatment, notebook, verdict, reason."""
         columns = ["id", "section", "statement", "treatment", "notebook", "verdict", "reason"]
         return pd.DataFrame([[row[c] for c in columns] for row in self.rows()], columns=columns)
-
-    def to_table(self) -> Table:
-        """The ledger for a terminal."""
-        table = Table("id", "section", "statement", "notebook", "verdict", "reason", title=self.summary())
-        for row in self.rows():
-            cells = (row["id"], row["section"], row["statement"], row["notebook"] or "", row["verdict"])
-            table.add_row(*map(escape, cells), escape(row["reason"]))
-        return table
 
     def to_markdown(self) -> str:
         """The ledger as a Markdown table."""

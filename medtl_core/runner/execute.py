@@ -3,13 +3,13 @@
 import logging
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import dask
-from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed
+from distributed import Client, Future, LocalCluster, as_completed
 
 from medtl_core.errors import MedtlError
 from medtl_core.runner import worker
@@ -22,15 +22,6 @@ CONFIG = {
     "distributed.nanny.pre-spawn-environ": {},
     "distributed.scheduler.allowed-failures": 0,
 }
-
-
-class _NoInterrupt(WorkerPlugin):
-    """Ctrl-C reaches every process of the terminal; only the client answers it and stops its workers."""
-
-    name = "medtl-no-interrupt"
-
-    def setup(self, worker: Any) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_tasks(
@@ -101,25 +92,40 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         return
     with (
         dask.config.set(CONFIG),
-        LocalCluster(
+        _cluster(workers) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def _cluster(workers: int) -> LocalCluster:
+    """Local workers. SIGINT is held back meanwhile, so that they, and what they start, inherit it blocked.
+
+    Ctrl-C reaches every process of the terminal; only this one is to answer it, and to stop its workers.
+    """
+    resource_tracker.ensure_running()  # it would be started with the workers, and unblocks SIGINT for them
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             memory_limit=0,
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        client.register_plugin(_NoInterrupt())
-        yield client
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _stop(client: Client, futures: list[Future]) -> None:
     """Cancels the tasks; each worker then kills its kernel, which is waited for."""
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        client.cancel(futures, force=True)
-        client.run(worker.wait_until_idle, SECONDS_TO_STOP)
+        # A signal to the whole process group may have ended workers already; their kernels end with them.
+        with suppress(OSError, TimeoutError):
+            client.cancel(futures, force=True)
+            client.run(worker.wait_until_idle, SECONDS_TO_STOP, on_error="ignore")
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -94,8 +94,7 @@ def _run_watched(task: KernelTask, topic: str, watch: _Watch) -> Outcome:
         except DeadKernelError:
             message = "the kernel died; most often the system ended it because memory ran out"
             error = failure("DeadKernelError", message, _tail(watch.stderr), place["cell"])
-        finally:
-            _finish(task.executed, task.source.name)
+    _finish(task.executed, task.source.name)
     status = "interrupted" if watch.stopped else "failed" if error else "done"
     seconds = time.perf_counter() - started
     return Outcome(status, seconds, watch.peak_memory, place["done"], place["total"], error)
@@ -189,8 +188,6 @@ def _is_code(cell: Any) -> bool:
 
 def _finish(executed: Path, name: str) -> None:
     """Takes the paths that papermill notes out of the executed notebook, and makes a page of it."""
-    if not executed.is_file():
-        return
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.setdefault("papermill", {}).update(input_path=name, output_path=executed.name)
     nbformat.write(notebook, executed)

@@ -100,6 +100,7 @@ def _execute(
         except BaseException:
             for label, state in states.items():
                 if state["status"] == "running":
+                    directory.discard(label)
                     directory.write(label, state | {"status": "interrupted"})
             raise
     return states

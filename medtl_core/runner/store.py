@@ -37,15 +37,17 @@ class RunDirectory:
     def prepare(self) -> None:
         """Makes the folders. MedtlError where one cannot write or where the disk is full."""
         with _as_one_line(self.root):
-            for folder in ("notebooks", "state", ".running"):
-                (self.root / folder).mkdir(parents=True, exist_ok=True)
+            there = next(folder for folder in (self.root, *self.root.parents) if folder.is_dir())
+            free = shutil.disk_usage(there).free // 2**20
+            if free < NEEDED_MIB:
+                raise MedtlError(
+                    f"{self.root}: {free} MiB free, a run needs {NEEDED_MIB}; "
+                    "free space or choose another --out"
+                )
+            for name in ("notebooks", "state", ".running"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root) as probe:
                 probe.write(b"\0" * 4096)
-            free = shutil.disk_usage(self.root).free // 2**20
-        if free < NEEDED_MIB:
-            raise MedtlError(
-                f"{self.root}: {free} MiB free, a run needs {NEEDED_MIB}; free space or choose another --out"
-            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -89,9 +91,13 @@ class RunDirectory:
     def clear_staging(self, label: str) -> Path:
         """An empty folder for the records of this run."""
         with _as_one_line(self.root):
-            shutil.rmtree(self.staging(label), ignore_errors=True)
+            self.discard(label)
             self.staging(label).mkdir(parents=True)
         return self.staging(label)
+
+    def discard(self, label: str) -> None:
+        """Removes what an unfinished run wrote; its finished trials are in their own store."""
+        shutil.rmtree(self.staging(label), ignore_errors=True)
 
     def publish(self, label: str) -> list[str]:
         """Moves what the run wrote into the directory; returns the files' paths below it, sorted.
@@ -111,7 +117,7 @@ class RunDirectory:
             for file in files:
                 (self.root / file).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staged / file, self.root / file)
-            shutil.rmtree(staged, ignore_errors=True)
+        self.discard(label)
         return [file.as_posix() for file in files]
 
     def write(self, label: str, state: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ BATCH = 32
 TARGET = 0.9
 
 
-def run(rounds: int = 5, steps: int = 10) -> list[dict[str, str | int | float]]:
+def run(rounds: int = 5, steps: int = 16) -> list[dict[str, str | int | float]]:
     """Step rate of `fit` on the CPU as a share of the bare rate, for each of `NETWORKS` at 64 pixels.
 
     Bare is forward, backward and update on one resident batch with the same network and optimiser. An epoch

@@ -16,7 +16,7 @@ from medtl_core.backbones.policies import Phase, Policy, optimizer_groups, set_m
 from medtl_core.data.tensors import Normalisation, augment_affine, normalise
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import auroc
-from medtl_core.training.prediction import Data, evaluation_mode, logits_of, predict
+from medtl_core.training.prediction import Data, logits_of, predict
 from medtl_core.training.progress import tqdm
 
 __all__ = ["AUGMENTATION", "FitConfig", "FitResult", "fit", "predict"]
@@ -101,7 +101,7 @@ def fit(
     network.to(device).to(memory_format=torch.channels_last)
     order = torch.Generator().manual_seed(seed)
     warp = torch.Generator(device).manual_seed(seed) if config.augment else None
-    _require_outputs(network, train, val, normalisation)
+    highest_label = int(torch.cat([train.labels, val.labels]).max())
     phases = policy.phases(network)
     history: list[dict[str, float]] = []
     best_loss, best_epoch, best_weights, steps = math.inf, 0, {}, 0
@@ -125,6 +125,7 @@ def fit(
                     x, labels = _training_batch(train, batch, normalisation, warp)
                     with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
                         logits = network(x)
+                    _require_outputs(logits, highest_label)
                     loss = functional.cross_entropy(logits.float(), labels)
                     optimiser.zero_grad(set_to_none=True)
                     loss.backward()
@@ -174,19 +175,16 @@ def _require_finite(losses: Tensor, epoch: int, config: FitConfig) -> None:
     if not finite.all():
         step = int((~finite).int().argmax())
         raise MedtlError(
-            f"fit: loss is {float(losses[step])} in epoch {epoch}, step {step + 1} of {len(losses)}; expected "
-            f"a finite number, lower the learning rate (now {config.learning_rate:g}) or check the inputs"
+            f"fit: loss is {float(losses[step])} in epoch {epoch}, step {step + 1} of {len(losses)}; "
+            f"expected a finite one, lower the learning rate ({config.learning_rate:g}) or check the images"
         )
 
 
-def _require_outputs(network: nn.Module, train: Data, val: Data, normalisation: Normalisation | None) -> None:
+def _require_outputs(logits: Tensor, highest: int) -> None:
     """MedtlError unless every label has an output: on a GPU the loss would end the process instead."""
-    with evaluation_mode(network):
-        outputs = network(val.inputs(slice(0, 1), normalisation)).shape[1]
-    highest = int(torch.cat([train.labels, val.labels]).max())
-    if highest >= outputs:
+    if highest >= logits.shape[1]:
         raise MedtlError(
-            f"fit: a label is {highest}, but the network has {outputs} outputs; "
+            f"fit: a label is {highest}, but the network has {logits.shape[1]} outputs; "
             "build it with num_classes to match"
         )
 

@@ -27,9 +27,9 @@ def test_equals_scipy(n, level):
 
 def test_five_seeds_cover_95_percent_and_a_percentile_bootstrap_does_not():
     rng = np.random.default_rng(0)
-    studies = rng.normal(0.01, 0.02, (4000, 5))
+    studies = rng.normal(0.01, 0.02, (2500, 5))
     covered = np.mean([(i := mean_t(v)).low <= 0.01 <= i.high for v in studies])
-    assert covered == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 4000))
+    assert covered == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 2500))
     draws = studies[:, rng.integers(5, size=(500, 5))].mean(axis=2)
     low, high = np.quantile(draws, [0.025, 0.975], axis=1)
     assert np.mean((low <= 0.01) & (high >= 0.01)) == pytest.approx(0.84, abs=0.02)
@@ -37,8 +37,8 @@ def test_five_seeds_cover_95_percent_and_a_percentile_bootstrap_does_not():
 
 def test_false_positives_stay_at_five_percent():
     rng = np.random.default_rng(1)
-    rejected = np.mean([paired_t(*rng.normal(0.9, 0.02, (2, 5))).p_value < 0.05 for _ in range(4000)])
-    assert rejected == pytest.approx(0.05, abs=3 * np.sqrt(0.95 * 0.05 / 4000))
+    rejected = np.mean([paired_t(*rng.normal(0.9, 0.02, (2, 5))).p_value < 0.05 for _ in range(2500)])
+    assert rejected == pytest.approx(0.05, abs=3 * np.sqrt(0.95 * 0.05 / 2500))
 
 
 def test_pairing_removes_what_both_arms_share():

@@ -96,7 +96,7 @@ def true_difference(gap: float, between_seeds: float, between_arms: float = 0.4)
 
 def test_five_seeds_and_156_cases_cover_95_percent_where_seeds_alone_do_not():
     rng = np.random.default_rng(4)
-    studies, gap, spread = 500, 0.4, 0.15
+    studies, gap, spread = 400, 0.4, 0.15
     truth = true_difference(gap, spread)
     covered = covered_by_seeds = 0
     for _ in range(studies):
@@ -109,8 +109,8 @@ def test_five_seeds_and_156_cases_cover_95_percent_where_seeds_alone_do_not():
 
 def test_false_positives_over_seeds_and_cases_stay_at_five_percent():
     rng = np.random.default_rng(11)
-    found = [hierarchical_bootstrap(auroc, *study(rng), draws=200).p_value < 0.05 for _ in range(500)]
-    assert np.mean(found) <= 0.05 + 3 * np.sqrt(0.95 * 0.05 / 500)
+    found = [hierarchical_bootstrap(auroc, *study(rng), draws=200).p_value < 0.05 for _ in range(400)]
+    assert np.mean(found) <= 0.05 + 3 * np.sqrt(0.95 * 0.05 / 400)
 
 
 def test_identical_arms_and_reproducible_draws():

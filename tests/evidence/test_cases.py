@@ -86,13 +86,13 @@ def test_reasons_why_cases_are_not_resampled(predicted, rule, record, tmp_path):
 
 def test_a_test_set_too_small_to_resample_is_a_remark(record, rule, tmp_path):
     store = RecordStore(tmp_path)
-    labels = np.array([0] + [1] * 3)
+    labels = np.zeros(4, dtype=int)
     for arm in ("full", "scratch"):
         for seed in range(SEEDS):
             positive = np.linspace(0.1, 0.9, 4)
             kept = {
                 "cases": np.arange(4),
-                "labels": np.minimum(labels, 0),
+                "labels": labels,
                 "scores": np.stack([1 - positive, positive], 1),
             }
             store.add([record(arm=arm, seed=seed, value=0.5)], kept)

@@ -22,6 +22,12 @@ def test_superiority_says_each_word(rule, pairs, exactly):
     assert word(rule(), pairs(exactly(0.0, 0.02))) == "inconclusive"
 
 
+def test_an_interval_that_holds_0_is_not_blamed_on_the_correction(rule, pairs, exactly):
+    reason = judge(rule(), to_frame(pairs(exactly(0.01, 0.02)))).reason
+    assert "could have been detected" in reason
+    assert "Holm" not in reason
+
+
 def test_an_effect_that_is_surely_small_is_not_supported(rule, pairs, exactly):
     result = judge(rule(margin=0.01), to_frame(pairs(exactly(0.005, 0.001))))
     assert result.word == "not supported"

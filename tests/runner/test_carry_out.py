@@ -215,6 +215,7 @@ def test_an_interrupted_run_continues(mini, monkeypatch):
         carry_out(planned(mini), settings(mini), pytest.fail, allow)
     state = json.loads((mini / "runs" / "x" / "state" / "02_b.json").read_text())
     assert state["status"] == "interrupted"
+    assert list((mini / "runs" / "x" / ".running").iterdir()) == []
     seen = []
     monkeypatch.setattr(execute, "run_tasks", stand_in(Outcome("done", 1.0, 0, 1, 1), seen))
     states = carry_out(planned(mini), settings(mini), lambda line: None, allow)

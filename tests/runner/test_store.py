@@ -88,11 +88,12 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_full_disk_is_refused(directory, monkeypatch):
+def test_a_full_disk_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 49 * 2**20})
     monkeypatch.setattr("medtl_core.runner.store.shutil.disk_usage", lambda path: usage)
     with pytest.raises(MedtlError, match="49 MiB free, a run needs 50"):
-        directory.prepare()
+        RunDirectory(tmp_path / "runs" / "x").prepare()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", ["", "[]", json.dumps({"status": "done"})])

@@ -22,5 +22,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = np.argsort(p_values)
     stepped = np.asarray(p_values, dtype=np.float64)[order] * np.arange(len(p_values), 0, -1)
     adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(stepped, 1.0)
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
     return [float(p_value) for p_value in adjusted]

@@ -31,15 +31,16 @@ def hierarchical_bootstrap(
 ) -> Interval:
     """Interval of the mean difference metric(treatment) - metric(control) over seeds and over test cases.
 
-    `y` (N,) are the labels of the test set that all seeds share; scores are (S, N, K) class probabilities, seed s
-    at position s in both arms. `auroc` is computed for all draws at once; another metric is called 2 S times a
-    draw, on samples that hold every class of `y`.
+    `y` (N,) are the labels of the test set that all seeds share; scores are (S, N, K) class probabilities,
+    seed s at position s in both arms. `auroc` is computed for all draws at once; another metric is called 2 S
+    times a draw, on samples that hold every class of `y`.
 
     As in studies of readers and cases (Obuchowski & Rockette 1995), the mean over S seeds has the variance
-    s^2 / S + c. s is the standard deviation of the differences between seeds; c, at least 0, is the covariance of
-    the differences of two seeds over bootstrap samples of the cases, drawn alike for all seeds and both arms. The
-    interval is a t-interval with Satterthwaite's degrees of freedom. Simulated coverage of the 95 % interval of an
-    AUROC difference with 5 seeds and 156 cases, by what dominates (3,000 studies each):
+    s^2 / S + c. s is the standard deviation of the differences between seeds; c, at least 0, is the
+    covariance of the differences of two seeds over bootstrap samples of the cases, drawn alike for all seeds
+    and both arms. The interval is a t-interval with Satterthwaite's degrees of freedom. Simulated coverage of
+    the 95 % interval of an AUROC difference with 5 seeds and 156 cases, by what dominates (3,000 studies
+    each):
 
     variance mostly of                       seeds   both   cases
     this interval                            95.0    94.9   95.7
@@ -47,8 +48,8 @@ def hierarchical_bootstrap(
     t of the inflated bootstrap deviation    97.4    99.4   99.9   (up to 60 % wider)
     paired t over seeds alone                95.0    90.7   49.3
 
-    MedtlError for fewer than two seeds or draws, shapes that do not fit, bad scores (`checked_probabilities`), and
-    classes so rare that hardly any draw holds them all.
+    MedtlError for fewer than two seeds or draws, shapes that do not fit, bad scores
+    (`checked_probabilities`), and classes so rare that hardly any draw holds them all.
     """
     labels, treatment, control = _checked(y, treatment_scores, control_scores)
     if draws < 2:
