@@ -145,7 +145,8 @@ def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str,
     """Checksums of the data set (read whole) and of the weights file that a notebook's parameters name."""
     inputs = {}
     if "dataset" in values:
-        inputs[values["dataset"]] = _checked_data(values["dataset"], values.get("domain") or None)
+        sizes = (values.get("train_size", 0), *values.get("train_sizes", ()))
+        inputs[values["dataset"]] = _checked_data(values["dataset"], values.get("domain") or None, max(sizes))
     folder = os.environ.get("MEDTL_WEIGHTS")
     if folder and "backbone" in values:
         file = Path(folder).expanduser() / f"{values['backbone']}.safetensors"
@@ -167,12 +168,18 @@ def require_weights(runs: list["PlannedRun"]) -> None:
 
 
 @cache
-def _checked_data(name: str, domain: str | None) -> str:
+def _checked_data(name: str, domain: str | None, train_size: int) -> str:
+    """Checksum of a data set that can be read, split, and gives so many training images (0: any number)."""
     from medtl_core.data import registry
-    from medtl_core.data.splits import split
+    from medtl_core.data.splits import nested_subset, split
 
-    if registry.card(name).origin != "phantoms" or domain:
-        split(registry.load(name), seed=0, domain=domain)
+    archive = registry.load(name)
+    parts = split(archive, seed=0, domain=domain)
+    if train_size:
+        try:
+            nested_subset(archive.labels, parts.train, train_size, seed=0)
+        except MedtlError as error:
+            raise MedtlError(f"data set '{name}': {error}") from error
     return registry.checksum(name)
 
 

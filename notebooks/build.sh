@@ -14,6 +14,6 @@ export MEDTL_OUT="$scratch/run" MEDTL_STORE="$scratch/trials" NO_ALBUMENTATIONS_
 for name in "${names[@]}"; do
   "$bin/jupytext" --quiet --to ipynb --update "$name.py" 2>/dev/null || "$bin/jupytext" --quiet --to ipynb "$name.py"
   "$bin/jupyter" nbconvert --log-level WARN --to notebook --execute --inplace \
-    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.timeout=1800 "$name.ipynb"
+    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.coalesce_streams=True --ExecutePreprocessor.timeout=1800 "$name.ipynb"
   echo "notebooks/$name.ipynb"
 done

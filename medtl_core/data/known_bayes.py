@@ -21,8 +21,9 @@ GREY_PER_SD = 32.0  # grey levels of one standard deviation of the image; 8 bits
 class KnownBayes:
     """Drawn images with the exact belief of the best possible observer.
 
-    images: uint8 (N, S, S); labels: int64 (N,), 0 or 1, noise included; posterior: float64 (N, 2), the probability
-    of either label given the image; bayes_error: the lowest error rate that any classifier can have, 0 to 0.5.
+    images: uint8 (N, S, S); labels: int64 (N,), 0 or 1, noise included; posterior: float64 (N, 2), the
+    probability of either label given the image; bayes_error: the lowest error rate that any classifier can
+    have, 0 to 0.5.
     """
 
     images: NDArray[np.uint8]
@@ -36,13 +37,13 @@ def draw_known_bayes(
 ) -> KnownBayes:
     """Draw `n` images of `size` x `size` px of two Gaussian textures that differ in direction alone.
 
-    Both classes are stationary Gaussian fields with mean 0 and the same total power, so neither brightness nor any
-    fixed weighting of pixels tells them apart: every linear classifier is at chance. Class 0 has c times more power in
-    waves that run across the image than in waves that run down, class 1 the reverse. The likelihood ratio depends
-    on the energies E of the two bands of m coefficients only; the ideal observer compares them, and errs with
-    probability P(F(m, m) < 1 / c). c is chosen such that this is `error` (0 to 0.5, both excluded). `label_noise` is
-    the share of labels that are flipped (0 to below 0.5); it raises the Bayes error to `label_noise + (1 - 2 *
-    label_noise) * error`.
+    Both classes are stationary Gaussian fields with mean 0 and the same total power, so neither brightness
+    nor any fixed weighting of pixels tells them apart: every linear classifier is at chance. Class 0 has c
+    times more power in waves that run across the image than in waves that run down, class 1 the reverse. The
+    likelihood ratio depends on the energies E of the two bands of m coefficients only; the ideal observer
+    compares them, and errs with probability P(F(m, m) < 1 / c). c is chosen such that this is `error` (0 to
+    0.5, both excluded). `label_noise` is the share of labels that are flipped (0 to below 0.5); it raises
+    the Bayes error to `label_noise + (1 - 2 * label_noise) * error`.
 
     Raises MedtlError for parameters out of range.
     """
@@ -52,7 +53,8 @@ def draw_known_bayes(
         )
     if not 0 < error < 0.5 or not 0 <= label_noise < 0.5:
         raise MedtlError(
-            f"known Bayes: error {error}, label_noise {label_noise}; expected 0 < error < 0.5 and 0 <= noise < 0.5"
+            f"known Bayes: error {error}, label_noise {label_noise}; "
+            "expected 0 < error < 0.5 and 0 <= label_noise < 0.5"
         )
     across = _band(size)
     ratio = power_ratio(error, int(across.sum()))

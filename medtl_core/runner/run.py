@@ -15,6 +15,8 @@ from medtl_core.runner.task import KernelTask, Outcome
 
 GIB = 2**30
 
+TRIALS_AT_A_TIME = 4
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -72,7 +74,7 @@ def _execute(
     from medtl_core.runner.execute import run_tasks
 
     workers = min(settings.workers, len(todo))
-    threads = {} if settings.scheduler else thread_variables(cores() // workers)
+    threads = {} if settings.scheduler else _share_of_cores(cores() // workers, settings.device)
     tasks, states = [], {}
     for run in todo:
         staging = directory.clear_staging(run.label)
@@ -104,6 +106,16 @@ def _execute(
                     directory.write(label, state | {"status": "interrupted"})
             raise
     return states
+
+
+def _share_of_cores(share: int, device: str) -> dict[str, str]:
+    """Threads of a kernel, and on a CPU the trials that its studies run at a time.
+
+    Small networks use several single-threaded processes better than one process with several threads; each
+    takes most of a GiB, hence at most `TRIALS_AT_A_TIME`.
+    """
+    trials = {"MEDTL_WORKERS": str(min(max(1, share), TRIALS_AT_A_TIME))} if device == "cpu" else {}
+    return thread_variables(share) | trials | {k: os.environ[k] for k in trials if k in os.environ}
 
 
 def _kernel_environment(settings: RunSettings, staging: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ A probe on some of the training cases, with the head, the batches and (up to rou
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,9 +35,10 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def select(self, index: Tensor) -> "FeatureSet":
-        """The cases of an index (n,) or a boolean mask (N,)."""
-        return FeatureSet(self.features[index], self.labels[index])
+    def select(self, index: Tensor | np.ndarray) -> "FeatureSet":
+        """The cases of `index` (M,), in its order."""
+        chosen = torch.as_tensor(index, dtype=torch.int64, device=self.labels.device)
+        return FeatureSet(self.features[chosen], self.labels[chosen])
 
     def inputs(self, index: Tensor | slice, normalisation: Normalisation | None = None) -> Tensor:
         """Features (n, D) of some cases; `normalisation` is for images and changes nothing here."""

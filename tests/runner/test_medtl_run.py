@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from mini_project import write_notebook
+from mini_project import DEFAULTS, write_notebook
 
 from medtl_core import cli, cli_run
 from medtl_core.cli_summary import show_run
@@ -155,6 +155,14 @@ def test_a_broken_archive_is_refused_before_a_kernel_starts(project, medtl, tmp_
     (tmp_path / "data" / "mine.npz").write_bytes(b"PK\x03\x04 cut short")
     monkeypatch.setenv("MEDTL_DATA", str(tmp_path / "data"))
     assert "mine.npz" in refused(medtl, project, "run", "-p", "dataset=mine")
+
+
+def test_more_training_images_than_there_are_are_refused_before_a_kernel_starts(project, medtl):
+    parameters = DEFAULTS + "train_sizes: list[int] = [8]  # training images; at least 2\n"
+    write_notebook(project / "notebooks" / "01_first.ipynb", "1", parameters=parameters)
+    err = refused(medtl, project, "run", "01_first", "-p", "train_sizes=8,1000000")
+    assert "data set 'phantoms'" in err
+    assert "n=1000000" in err
 
 
 def test_weights_that_cannot_be_had_are_refused_before_a_kernel_starts(project, medtl, tmp_path, monkeypatch):

@@ -88,6 +88,12 @@ def test_values_of_a_profile_are_not_converted(declared, name, value):
     assert f"parameter {name} of 02_x is {value!r}" in refused(declared, "profile smoke", **{name: value})
 
 
+def test_only_finite_numbers(declared):
+    free = read_parameters("x: float = 1.0  # number; any\n", "02_x")
+    for text in ("nan", "inf"):
+        assert "expected a number" in refused(free, "-p", x=text)
+
+
 def test_a_whole_number_is_a_number(declared):
     wide = read_parameters("x: float = 1  # number; 0 to 2\n", "02_x")
     assert wide.check({"x": 2}, "profile smoke") == {"x": 2.0}

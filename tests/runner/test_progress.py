@@ -14,14 +14,15 @@ def test_lines_come_at_the_start_the_end_and_every_few_seconds(monkeypatch):
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     stream = io.StringIO()
     lines = Lines(stream)
-    for done in range(5):
-        lines.cells("02_x", done, 4)
+    for done in range(6):
+        lines.cells("02_x", done, 5)
         now[0] += progress.SECONDS_BETWEEN_LINES / 2 + 0.1
     lines.ended("02_x", "done", 12.4)
     assert stream.getvalue().splitlines() == [
-        "02_x 0/4 cells",
-        "02_x 2/4 cells",
-        "02_x 4/4 cells",
+        "02_x 0/5 cells",
+        "02_x 2/5 cells",
+        "02_x 4/5 cells",
+        "02_x 5/5 cells",
         "02_x: done after 12 s",
     ]
 

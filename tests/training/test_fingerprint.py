@@ -201,6 +201,13 @@ def test_enclosed_variables_count():
     assert fingerprint(make(1)) == fingerprint(make(1)) != fingerprint(make(2))
 
 
+def test_values_of_default_arguments_count():
+    source = "def trial(arm, seed, a=VALUE, *, b=OTHER):\n    return {'auroc': a + b}"
+    prints = {print_of(source, VALUE=a, OTHER=b) for a, b in ((1, 1), (2, 1), (1, 2))}
+    assert len(prints) == 3
+    assert print_of(source, VALUE=1, OTHER=1) in prints
+
+
 def test_recursion_ends():
     source = """
     def even(n): return n == 0 or odd(n - 1)
