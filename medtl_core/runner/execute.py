@@ -112,6 +112,7 @@ def _cluster(workers: int) -> LocalCluster:
             processes=True,
             memory_limit=0,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else it wants port 8787, and warns
             silence_logs=logging.CRITICAL,
         )
     finally:
