@@ -637,6 +637,7 @@ DIRECTIONS = {
 }
 images = everything
 probe_data = FeatureSet(features, everything.labels)
+WEIGHTS, RANDOM = pretrained.weights, random.weights
 
 
 def trial(arm: str, seed: int, n: int) -> dict:
@@ -646,6 +647,7 @@ def trial(arm: str, seed: int, n: int) -> dict:
     validation = nested_subset(archive.labels, parts.val, min(val_size, len(parts.val)), seed)
     epochs = math.ceil(steps / math.ceil(n / batch_size))
     model = zoo.build(backbone, num_classes=archive.n_classes, pretrained=arm != "scratch", seed=seed)
+    assert model.weights in (WEIGHTS, RANDOM)  # named here so that a trial's key knows its weights
     if arm == "linear_probe":
         network, data, policy, rate = (
             zoo.head_of(model.network),

@@ -24,7 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from medtl_core.runner.environment import thread_variables
 from medtl_core.runner.task import KernelTask, Outcome, failure
 
-WATCH_SECONDS = 0.25
+WATCH_SECONDS = 1.0  # finding a process tree reads all of /proc
 
 
 @dataclass

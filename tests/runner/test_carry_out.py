@@ -27,7 +27,7 @@ folder = pathlib.Path(os.environ["MEDTL_OUT"]) / "records" / "01_good" / "study"
 folder.mkdir(parents=True)
 _ = (folder / "k.jsonl").write_text(dataset)
 """
-MEMORY = "import time\nballast = bytearray(200 * 2**20)\ntime.sleep(1)"
+MEMORY = "import time\nballast = bytearray(200 * 2**20)\ntime.sleep(2.5)"
 
 
 def settings(folder, **more):
