@@ -13,7 +13,7 @@ unset MEDTL_DATA MEDTL_WEIGHTS MEDTL_PROFILE MEDTL_DEVICE MEDTL_WORKERS
 export MEDTL_OUT="$scratch/run" MEDTL_STORE="$scratch/trials" NO_ALBUMENTATIONS_UPDATE=1
 for name in "${names[@]}"; do
   "$bin/jupytext" --quiet --to ipynb --update "$name.py" 2>/dev/null || "$bin/jupytext" --quiet --to ipynb "$name.py"
-  "$bin/jupyter" nbconvert --log-level WARN --to notebook --execute --inplace \
-    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.coalesce_streams=True --ExecutePreprocessor.timeout=1800 "$name.ipynb"
+  "$bin/jupyter" execute --inplace --timeout=1800 --NotebookClient.record_timing=False \
+    --NotebookClient.coalesce_streams=True "$name.ipynb"
   echo "notebooks/$name.ipynb"
 done
