@@ -219,7 +219,8 @@ for axis, network, title in zip(
 plt.show()
 
 # %% [markdown]
-# Pretrained filters are smooth: edges in several directions, blobs, opponent colours. Random filters look like noise.
+# In a network with large first kernels the pretrained filters are plainly edges and blobs. At three by three pixels one
+# has to look harder: on the left many filters share a direction or a single colour, on the right nothing repeats.
 # Edges and blobs are as useful in an X-ray as in a photograph, which is the intuitive case for transfer. It is only a
 # case: what counts is whether features *deep* in the network, built for dogs and teapots, still say something about
 # our classes.
@@ -801,7 +802,7 @@ if seeds > 1:
     display(gain.round(3))
 
 # %% [markdown]
-# *At which training sizes does fine-tuning beat scratch, and by how much?* The dashed band is the smallest effect that
+# *At which training sizes does fine-tuning beat scratch, and by how much?* The grey band is the smallest effect that
 # the register calls interesting; an interval inside it would be a difference without a consequence.
 
 

@@ -12,7 +12,7 @@ from medtl_core.evidence.cases import CaseIntervals
 from medtl_core.evidence.combine import combine, grouped
 from medtl_core.evidence.register import Claim, Rule
 from medtl_core.evidence.rules import Estimate, measure, measure_overall
-from medtl_core.evidence.words import Judged, Word, decide, stratum_name
+from medtl_core.evidence.words import Judged, Word, decide, stratum_name, why_open
 
 About = Literal["medical_images", "method"]
 Adjusted = tuple[float | None, float | None]
@@ -140,7 +140,8 @@ def _result(
         name = next(iter(words))
         reason = f"{name}: {datasets[name].reason}"
     else:
-        reason = grouped(words)
+        counted = [j for name in words for j in datasets[name].strata]
+        reason = grouped(words) + why_open(counted)
     if word == "supported" and rule.condition:
         return RuleResult(rule, "supported with conditions", f"{rule.condition} ({reason})", datasets)
     return RuleResult(rule, word, reason, datasets)
@@ -153,9 +154,8 @@ def _dataset(
     if len(judged) == 1 and not judged[0].estimate.stratum:
         return DatasetVerdict(name, judged[0].word, judged[0].reason, counted, judged[0].estimate, judged)
     words = {stratum_name(j.estimate.stratum): j.word for j in judged}
-    return DatasetVerdict(
-        name, _combined(rule, list(words.values())), grouped(words), counted, overall, judged
-    )
+    reason = grouped(words) + why_open(judged)
+    return DatasetVerdict(name, _combined(rule, list(words.values())), reason, counted, overall, judged)
 
 
 def _combined(rule: Rule, words: list[Word]) -> Word:

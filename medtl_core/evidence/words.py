@@ -1,5 +1,6 @@
 """From one estimate to one word: whether a rule holds in a data set and stratum."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,6 +126,15 @@ def _remarks(estimate: Estimate) -> list[str]:
 def describe(interval: Interval) -> str:
     """An interval in words: estimate, 95 % limits, seeds."""
     return f"{interval.estimate:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}] over {interval.n} seeds"
+
+
+def why_open(judged: Sequence[Judged]) -> str:
+    """What several inconclusive estimates have in common: too few seeds, or the effect they could detect."""
+    left = [j for j in judged if j.word == "inconclusive"]
+    few = sorted({j.reason for j in left if j.p_adjusted is None})
+    sizes = [j.estimate.detectable for j in left if j.p_adjusted is not None and j.estimate.detectable]
+    effects = [f"an effect of {max(sizes):.2g} could have been detected"] if sizes else []
+    return f" ({'; '.join([*few, *effects])})" if few or effects else ""
 
 
 def stratum_name(stratum: dict[str, Any]) -> str:

@@ -131,6 +131,17 @@ def test_a_split_over_data_sets_is_a_condition_that_names_them(rule, pairs, exac
     assert result.datasets["chest"].word == "contradicted"
 
 
+def test_what_could_have_been_detected_is_told_for_several_places(rule, pairs, exactly):
+    records = pairs(exactly(0.0, 0.02)) + pairs(exactly(0.0, 0.04), dataset="chest")
+    reason = judge(rule(), to_frame(records)).reason
+    assert reason.startswith("inconclusive on breastmnist, chest")
+    assert f"an effect of {detectable_effect(0.04, 5):.2g} could have been detected" in reason
+    levels = strata(pairs, {64: 0.0, 128: 0.0}, exactly)
+    assert "could have been detected" in judge(rule(by=["n"], margin=0.001), to_frame(levels)).reason
+    few = pairs([0.1] * 3) + pairs([0.1] * 3, dataset="chest")
+    assert judge(rule(), to_frame(few)).reason.endswith("(3 paired seeds, at least 5 needed)")
+
+
 def test_existence_needs_one_place_and_is_never_contradicted(rule, pairs, exactly):
     exists = rule(rule="existence")
     here, opposite = pairs(exactly(0.1, 0.01)), pairs(exactly(-0.1, 0.01), dataset="chest")
