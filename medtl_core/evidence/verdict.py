@@ -136,9 +136,8 @@ def _result(
         there = grouped({name: verdict.word for name, verdict in datasets.items()})
         return RuleResult(rule, "inconclusive", f"measured on phantoms only ({there})", datasets)
     word = _combined(rule, list(words.values()))
-    if len(words) == 1:
-        name = next(iter(words))
-        reason = f"{name}: {datasets[name].reason}"
+    if len(words) == 1 or "supported with conditions" in words.values():
+        reason = "; ".join(f"{name}: {datasets[name].reason}" for name in words)
     else:
         counted = [j for name in words for j in datasets[name].strata]
         reason = grouped(words) + why_open(counted)

@@ -51,6 +51,15 @@ def test_rows_are_what_the_command_line_prints(store, register):
     assert rows[2]["verdict"] == "pending"
 
 
+def test_a_data_set_has_one_word_over_all_deciding_rules(store, rule, claim):
+    entry = claim(rule(), rule(margin=0.5, says="by far"), rule(margin=0.001, says="at all"))
+    row = build_ledger(Register(entries=[entry]), store).rows()[0]
+    assert [r["datasets"]["breastmnist"]["verdict"] for r in row["rules"]] == [
+        "supported", "not supported", "supported",
+    ]  # fmt: skip
+    assert row["datasets"]["breastmnist"]["verdict"] == "supported with conditions"
+
+
 def test_a_notebook_alone_and_counts(store, register):
     assert [v.claim.id for v in build_ledger(register, store, "01_cnn_basics").verdicts] == ["C008"]
     counts = build_ledger(register, store).counts()

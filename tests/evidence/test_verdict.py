@@ -160,6 +160,15 @@ def test_phantoms_are_judged_and_do_not_count_for_medical_images(rule, pairs, ex
     assert word(rule(), phantoms + pairs(exactly(-0.1, 0.01))) == "contradicted"
 
 
+def test_a_split_over_both_names_data_sets_and_strata(rule, pairs, exactly):
+    here = strata(pairs, {64: 0.1, 128: 0.0}, exactly)
+    there = strata(pairs, {64: 0.1, 128: 0.1}, exactly, dataset="chest")
+    result = judge(rule(by=["n"], margin=0.02), to_frame(here + there))
+    assert result.word == "supported with conditions"
+    assert "breastmnist: supported on n = 64; not supported on n = 128" in result.reason
+    assert "chest: supported on n = 64, n = 128" in result.reason
+
+
 def test_a_condition_of_the_rule_is_kept(rule, pairs, exactly):
     conditional = rule(condition="only up to 256 images")
     result = judge(conditional, to_frame(pairs(exactly(0.1, 0.01))))
