@@ -164,8 +164,10 @@ def _process_tree(kernel: AsyncKernelManager) -> list[psutil.Process]:
 
 
 def _resident(process: psutil.Process) -> int:
+    """Bytes of memory; pages that processes share count in parts where the system tells (Linux)."""
     try:
-        return int(process.memory_info().rss)
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.rss))
     except psutil.Error:
         return 0
 

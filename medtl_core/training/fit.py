@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
 
 from medtl_core.backbones.policies import Phase, Policy, optimizer_groups, set_mode
 from medtl_core.data.tensors import Normalisation, augment_affine, normalise
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import auroc
 from medtl_core.training.prediction import Data, logits_of, predict
-from medtl_core.training.progress import tqdm
 
 __all__ = ["AUGMENTATION", "FitConfig", "FitResult", "fit", "predict"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import DIRECTION
@@ -16,7 +17,6 @@ from medtl_core.training.determinism import select_device
 from medtl_core.training.execution import Task, TrialFunction, execute, worker_count
 from medtl_core.training.fingerprint import fingerprint
 from medtl_core.training.keys import trial_key
-from medtl_core.training.progress import tqdm
 from medtl_core.training.trial import FinishedTrial, TrialStore, store_folder
 
 _COLUMNS_BEFORE = ["notebook", "study", "dataset", "source_domain", "target_domain", "arm"]

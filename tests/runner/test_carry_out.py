@@ -55,9 +55,14 @@ def finished(tmp_path_factory):
     notebooks = folder / "notebooks"
     write_notebook(notebooks / "01_good.ipynb", ENVIRONMENT, RECORD, MEMORY)
     write_notebook(notebooks / "02_raises.ipynb", "done = 1", "1 / 0", "never = 2")
-    write_notebook(notebooks / "03_slow.ipynb", "import time", "time.sleep(60)", "never = 2")
+    write_notebook(notebooks / "03_slow.ipynb", "import time", "time.sleep(600)", "never = 2")
     write_notebook(notebooks / "04_dies.ipynb", "import os\nos.write(2, b'last words')\nos._exit(9)")
-    states = carry_out(planned(folder, seeds="5"), settings(folder, workers=2, timeout=3), pytest.fail, allow)
+    plan = planned(folder, seeds="5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MEDTL_STORE", raising=False)
+        others = [run for run in plan if run.label != "03_slow"]
+        states = carry_out(others, settings(folder, workers=2, timeout=120), pytest.fail, allow)
+        states += carry_out(only(plan, "03_slow"), settings(folder, timeout=3), pytest.fail, allow)
     return folder, {state["label"]: state for state in states}
 
 
@@ -117,7 +122,7 @@ def test_a_cell_that_takes_too_long_fails(finished):
     error = states["03_slow"]["error"]
     assert (states["03_slow"]["status"], error["name"], error["cell"]) == ("failed", "CellTimeoutError", 4)
     assert error["message"] == "took longer than 3 s"
-    assert states["03_slow"]["seconds"] < 30
+    assert states["03_slow"]["seconds"] < 300
 
 
 def test_a_kernel_that_dies_is_told_with_its_last_words(finished):
