@@ -47,7 +47,7 @@ statements_table("02_fine_tuning")
 dataset: str = "phantoms"  # archive to learn from, a registry name or a file's stem in MEDTL_DATA; any
 domain: str = ""  # keep only this domain of the archive, empty for all of it; any
 backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; any
-image_size: int = 64  # pixels, side that images are brought to; 28 to 224
+image_size: int = 48  # pixels, side that images are brought to; 28 to 224
 train_sizes: list[int] = [50, 200]  # training images, one learning curve point each; 8 to 100000
 val_size: int = 60  # validation images at most, used to choose the best epoch; 10 to 10000
 seeds: int = 3  # random seeds, each with its own training subset and initialisation; 1 to 50

@@ -24,7 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from medtl_core.runner.environment import thread_variables
 from medtl_core.runner.task import KernelTask, Outcome, failure
 
-WATCH_SECONDS = 1.0  # finding a process tree reads all of /proc
+WATCH_SECONDS = 2.0  # finding a process tree reads all of /proc, and shared pages are counted one by one
 
 
 @dataclass

@@ -29,7 +29,7 @@ class Outcome:
     """How one run ended. `status` is done, failed or interrupted; `cells` counts executed code cells.
 
     `peak_memory` is the largest resident size in bytes of the kernel and its child processes that was seen,
-    looking once a second; on Linux pages that they share count once.
+    looking every other second; on Linux pages that they share count once.
     `error`: cell (number of the code cell, 0 if none is to blame), name, message, traceback (lines of text).
     """
 
