@@ -11,6 +11,7 @@ import typer
 from medtl_core import __version__
 from medtl_core.cli_data import data_app
 from medtl_core.cli_evidence import keep, ledger, report
+from medtl_core.cli_pretrain import pretrain
 from medtl_core.cli_run import notebooks, run
 from medtl_core.errors import MedtlError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     help="An executable companion to a survey of transfer learning.",
 )
 app.add_typer(data_app, name="data")
-for command in (run, notebooks, ledger, report, keep):
+for command in (run, notebooks, ledger, report, keep, pretrain):
     app.command()(command)
 
 

@@ -69,7 +69,7 @@ def find_weights(name: str) -> WeightsSource:
 
     Raises MedtlError if MEDTL_WEIGHTS is not a folder, or if no place has them.
     """
-    path = _weights_file(name)
+    path = weights_file(name)
     if path is not None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -98,7 +98,8 @@ def load_weights(network: nn.Module, name: str, head: str, source: WeightsSource
     return normalisation
 
 
-def _weights_file(name: str) -> Path | None:
+def weights_file(name: str) -> Path | None:
+    """`MEDTL_WEIGHTS/<name>.safetensors` if it exists; MedtlError if MEDTL_WEIGHTS is not a folder."""
     if not (setting := os.environ.get("MEDTL_WEIGHTS")):
         return None
     folder = Path(setting).expanduser()

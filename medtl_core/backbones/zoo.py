@@ -22,7 +22,7 @@ from timm.models.vgg import VGG
 from torch import Tensor, nn
 
 from medtl_core.backbones.googlenet import GoogLeNet
-from medtl_core.backbones.weights import find_weights, load_weights
+from medtl_core.backbones.weights import find_weights, load_weights, weights_file
 from medtl_core.data.tensors import Normalisation
 from medtl_core.errors import MedtlError
 
@@ -50,6 +50,8 @@ def build(
 ) -> Backbone:
     """The network `name` with a fresh linear head of `num_classes` outputs, in channels_last memory format.
 
+    name: a timm name; "resnet18.chest" is a ResNet-18 with the weights of `resnet18.chest.safetensors` in
+    MEDTL_WEIGHTS, as `medtl pretrain` writes them.
     seed: fixes the head, and all of a random initialisation, without touching the global random state; for
     one seed a pretrained and a random network get the same head. None draws from the global random state.
     small_input: a stem for ResNets at 28 to 32 pixels that keeps the resolution (He et al. 2016, section
@@ -109,9 +111,15 @@ def pooled_features(network: nn.Module, x: Tensor) -> Tensor:
     return body.forward_head(body.forward_features(x), pre_logits=True)
 
 
+def architecture_of(name: str) -> str:
+    """The name without the tag that tells weights apart: "resnet18.a1_in1k" -> "resnet18"."""
+    return name.partition(".")[0]
+
+
 def _check_name(name: str) -> None:
-    tag_is_known = "." not in name or name in timm.list_pretrained()
-    if name == "googlenet" or (timm.is_model(name) and tag_is_known):
+    architecture = architecture_of(name)
+    tag_is_known = name == architecture or name in timm.list_pretrained() or weights_file(name) is not None
+    if tag_is_known and (architecture == "googlenet" or timm.is_model(architecture)):
         return
     near = difflib.get_close_matches(name, ["googlenet", *timm.list_models()], n=3)
     hint = f"; near it: {', '.join(near)}" if near else ""
@@ -130,11 +138,12 @@ def _seeded(seed: int | None) -> Iterator[None]:
 
 
 def _create(name: str, num_classes: int) -> nn.Module:
-    if name == "googlenet":
+    if architecture_of(name) == "googlenet":
         return GoogLeNet(num_classes)
     # VGG's hidden layers are dropped below: one unit wide they cost no time to make
     options: dict[str, Any] = {"mlp_ratio": 1 / 4096} if name.startswith("vgg") else {}
-    network: Any = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
+    architecture = name if name in timm.list_pretrained() else architecture_of(name)
+    network: Any = timm.create_model(architecture, pretrained=False, num_classes=num_classes, **options)
     if isinstance(network, VGG):
         network.add_module("pre_logits", nn.Identity())
         network.add_module("head", ClassifierHead(network.num_features, num_classes))
