@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medtl_core.runner.plan import PlannedRun
     from medtl_core.runner.profiles import Profile
 
+SOURCES = ("related", "unrelated")  # parameters that name a further archive as ARCHIVE or ARCHIVE:DOMAIN
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -142,14 +143,19 @@ def device_for(profile: "Profile", allow_cpu: bool) -> str:
 
 
 def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str, str]:
-    """Checksums of the data set (read whole) and of the weights file that a notebook's parameters name."""
+    """Checksums of the data sets (read whole) and of the weights files that a notebook's parameters name."""
     inputs = {}
     if "dataset" in values:
         sizes = (values.get("train_size", 0), *values.get("train_sizes", ()))
         inputs[values["dataset"]] = _checked_data(values["dataset"], values.get("domain") or None, max(sizes))
+    for source in SOURCES:
+        if source in values:
+            name, _, domain = values[source].partition(":")
+            inputs[name] = _checked_data(name, domain or None, 0)
     folder = os.environ.get("MEDTL_WEIGHTS")
-    if folder and "backbone" in values:
-        file = Path(folder).expanduser() / f"{values['backbone']}.safetensors"
+    networks = {values.get("backbone"), *values.get("backbones", ())} - {None}
+    for network in sorted(networks) if folder else ():
+        file = Path(str(folder)).expanduser() / f"{network}.safetensors"
         if file.is_file():
             from medtl_core.data.places import file_digest
 

@@ -11,7 +11,7 @@ from medtl_core.backbones.zoo import head_of
 def keep_only_moments(network: nn.Module, seed: int) -> nn.Module:
     """Replace every parameter tensor but the head's by normal draws with its own mean and standard deviation.
 
-    "Mean Var" initialisation (Raghu et al. 2019, arXiv 1902.07208, section 5): scale and offset of the layers'
+    "Mean Var" initialisation (Raghu et al. 2019, arXiv 1902.07208): scale and offset of each layer's
     pretrained weights stay, and whatever their arrangement says about images is lost. Running statistics of
     batch norm go back to mean 0 and variance 1, since they describe features that no longer exist. Changes
     `network` in place and gives it back; the global random state stays as it is.

@@ -12,7 +12,7 @@ from medtl_core.backbones import policies, zoo
 from medtl_core.backbones.zoo import Backbone
 from medtl_core.data import registry
 from medtl_core.data.archive import Archive
-from medtl_core.data.splits import split
+from medtl_core.data.splits import nested_subset, split
 from medtl_core.data.tensors import Normalisation, ResidentSet, replicate_grey
 from medtl_core.errors import MedtlError
 from medtl_core.training.determinism import seed_everything, select_device
@@ -48,8 +48,9 @@ def pretrain(
 
     Several sources are pooled: their classes stand side by side, so that the network also learns to tell the
     sets apart. Inputs are normalised with the mean and standard deviation of the source images; grey images
-    become three equal channels. The weights are those of the epoch with the lowest validation loss. No test
-    image of a source is used, so that a source may serve as a target elsewhere.
+    become three equal channels. Where `steps` batches hold fewer images than there are, a stratified part of
+    the images is used. The weights are those of the epoch with the lowest validation loss. No test image of a
+    source is used, so that a source may serve as a target elsewhere.
 
     Returns the backbone and its card: sources with checksums, classes, images, steps, seed, and AUROC on the
     validation images. Raises MedtlError for no source, one that appears twice, or one that cannot be loaded.
@@ -60,6 +61,9 @@ def pretrain(
     seed_everything(seed)
     device = select_device()
     train, val, classes = _pooled(sources, image_size, device)
+    seen = steps * batch_size
+    if seen < len(train):
+        train = train.select(nested_subset(train.labels.cpu().numpy(), np.arange(len(train)), seen, seed))
     built = zoo.build(backbone, num_classes=len(classes), pretrained=False, seed=seed)
     normalisation = _normalisation_of(train)
     epochs = math.ceil(steps / math.ceil(len(train) / batch_size))
