@@ -53,7 +53,7 @@ image_size: int = 48  # pixels, side that images are brought to; 28 to 224
 train_sizes: list[int] = [50, 200]  # training images, one learning curve point each; 8 to 100000
 val_size: int = 60  # validation images at most, used to choose the best epoch; 10 to 10000
 seeds: int = 3  # random seeds, each with its own training subset and initialisation; 1 to 50
-steps: int = 20  # optimiser steps of each training run, the same for every arm and size; 10 to 100000
+steps: int = 16  # optimiser steps of each training run, the same for every arm and size; 10 to 100000
 batch_size: int = 16  # images a step; 4 to 512
 learning_rate: float = 0.001  # AdamW's learning rate for whole networks; 0.000001 to 0.1
 variants: list[str] = [
@@ -65,7 +65,7 @@ variants: list[str] = [
 backbones: list[str] = ["tf_efficientnet_lite0"]  # networks whose frozen features are compared; any
 related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the field of the data set; any
 unrelated: str = "phantoms_basic"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of another field; any
-pretrain_steps: int = 20  # optimiser steps of pretraining on these; 10 to 100000
+pretrain_steps: int = 12  # optimiser steps of pretraining on these; 10 to 100000
 cost_per_label: float = 5.0  # price of one labelled image, in the currency of your choice; 0.01 to 10000
 
 # %% [markdown]
@@ -599,16 +599,17 @@ plt.show()
 medical_sources = {}
 for role, text in {"medical": related, "unrelated": unrelated}.items():
     source = Source.parse(text)
-    if role in variants and source == Source(dataset, domain):
-        raise ValueError(f"source {text} is the target itself; choose another one")
-    if role in variants:
-        medical_sources[role], source_card = pretrain(
-            backbone, [source], image_size=image_size, steps=pretrain_steps, batch_size=batch_size
-        )
-        print(
-            f"{role}: {text}, {source_card['training_images']} images, {source_card['steps']} steps, "
-            f"AUROC on its own validation images {source_card['val_auroc']:.3f}"
-        )
+    if role not in variants and f"{role}_probe" not in variants:
+        continue
+    if source.dataset == dataset and source.domain in ("", domain):
+        raise MedtlError(f"{role}: source {text} holds the target itself, expected another archive or domain")
+    medical_sources[role], source_card = pretrain(
+        backbone, [source], image_size=image_size, steps=pretrain_steps, batch_size=batch_size
+    )
+    print(
+        f"{role}: {text}, {source_card['training_images']} images, {source_card['steps']} steps, "
+        f"AUROC on its own validation images {source_card['val_auroc']:.3f}"
+    )
 
 # %% [markdown]
 # Fairness is in the details. Every run takes the same number of optimiser steps, whatever its training size, so that a
@@ -618,21 +619,6 @@ for role, text in {"medical": related, "unrelated": unrelated}.items():
 # whole network would simply not have arrived yet.
 
 # %%
-ARMS = {  # what an arm starts from, and its policy; "probe" trains the head on cached features
-    "scratch": ("random", policies.FULL),
-    "linear_probe": ("pretrained", "probe"),
-    "full": ("pretrained", policies.FULL),
-    "mean_var": ("moments", policies.FULL),
-    "random_probe": ("random", "probe"),
-    "last_stage": ("pretrained", policies.last_stages(1)),
-    "last_three": ("pretrained", policies.last_stages(3)),
-    "probe_then_full": ("pretrained", policies.PROBE_THEN_FULL),
-    "discriminative": ("pretrained", policies.discriminative()),
-    "medical": ("medical", policies.FULL),
-    "medical_probe": ("medical", "probe"),
-    "unrelated": ("unrelated", policies.FULL),
-}
-assert set(variants) <= set(ARMS), f"variants are {variants}, expected some of {list(ARMS)}"
 DIRECTIONS = {
     **dict.fromkeys(["auroc", "auprc", "accuracy", "balanced_accuracy", "val_auroc"], "higher"),
     **dict.fromkeys(["train_auroc", "train_accuracy"], "higher"),
@@ -640,45 +626,17 @@ DIRECTIONS = {
     **dict.fromkeys(["failed", "epochs_to_best", "steps"], "lower"),
 }
 images = everything
-cached = {"pretrained": features, "random": random_features}
-if "medical_probe" in variants:
-    cached["medical"] = pooled_features(medical_sources["medical"], everything)
+probe_data = FeatureSet(features, everything.labels)
 WEIGHTS = pretrained.weights
 
 
-def begin(start: str, seed: int) -> tuple[torch.nn.Module, Normalisation]:
-    """A network with a fresh head for this seed, and the input normalisation of its weights."""
-    model = zoo.build(
-        backbone, num_classes=archive.n_classes, pretrained=start in ("pretrained", "moments"), seed=seed
-    )
-    assert model.weights in (WEIGHTS, "random")  # named here so that a trial's key knows its weights
-    if start == "moments":
-        keep_only_moments(model.network, seed)
-    if start in medical_sources:
-        head = set(zoo.head_of(model.network).parameters())
-        own = dict(model.network.named_parameters())
-        learnt = medical_sources[start].network.state_dict()
-        body = {name: value for name, value in learnt.items() if own.get(name) not in head}
-        model.network.load_state_dict(body, strict=False)
-        return model.network, medical_sources[start].normalisation
-    return model.network, model.normalisation
-
-
-def trial(arm: str, seed: int, n: int) -> dict:
-    """Train one arm on `n` images drawn with `seed` and measure it on the test images."""
-    seed_everything(seed)
+def train_and_measure(network, normalisation, data, policy, rate: float, seed: int, n: int) -> dict:
+    """Train on `n` cases of `data` drawn with `seed`; measure on the test images."""
     chosen = nested_subset(archive.labels, parts.train, n, seed)
     validation = nested_subset(archive.labels, parts.val, min(val_size, len(parts.val)), seed)
-    epochs = math.ceil(steps / math.ceil(n / batch_size))
-    start, policy = ARMS[arm]
-    network, normalisation = begin(start, seed)
-    data, rate = images, learning_rate
-    if policy == "probe":
-        network, data = zoo.head_of(network), FeatureSet(cached[start], everything.labels)
-        policy, rate = policies.FULL, 10 * learning_rate
-    network = network.to(device)
-    config = FitConfig(epochs=max(2, epochs), batch_size=batch_size, learning_rate=rate)
-    train = data.select(chosen)
+    epochs = max(2, math.ceil(steps / math.ceil(n / batch_size)))
+    config = FitConfig(epochs=epochs, batch_size=batch_size, learning_rate=rate)
+    train, network = data.select(chosen), network.to(device)
     result = fit(network, policy, train, data.select(validation), normalisation, config, seed=seed)
     train_scores = predict(network, train, normalisation)
     scores = predict(network, data.select(parts.test), normalisation)
@@ -699,8 +657,70 @@ def trial(arm: str, seed: int, n: int) -> dict:
     }
 
 
+def trial(arm: str, seed: int, n: int) -> dict:
+    """One of the three main arms."""
+    seed_everything(seed)
+    model = zoo.build(backbone, num_classes=archive.n_classes, pretrained=arm != "scratch", seed=seed)
+    assert model.weights in (WEIGHTS, "random")  # named here so that a trial's key knows its weights
+    network, data, rate = model.network, images, learning_rate
+    if arm == "linear_probe":
+        network, data, rate = zoo.head_of(network), probe_data, 10 * learning_rate
+    return train_and_measure(network, model.normalisation, data, policies.FULL, rate, seed, n)
+
+
 # %% [markdown]
-# A study is a grid of arms, seeds and factors around that one function. A finished trial is kept under a key made of
+# The further arms differ from these in what they start from, or in their policy:
+
+# %%
+VARIANTS = {  # what an arm starts from, and its policy; "probe" trains the head on cached features
+    "mean_var": ("moments", policies.FULL),
+    "random_probe": ("random", "probe"),
+    "last_stage": ("pretrained", policies.last_stages(1)),
+    "last_three": ("pretrained", policies.last_stages(3)),
+    "probe_then_full": ("pretrained", policies.PROBE_THEN_FULL),
+    "discriminative": ("pretrained", policies.discriminative()),
+    "medical": ("medical", policies.FULL),
+    "medical_probe": ("medical", "probe"),
+    "unrelated": ("unrelated", policies.FULL),
+}
+if not set(variants) <= set(VARIANTS):
+    raise MedtlError(f"variants are {variants}, expected some of {', '.join(VARIANTS)}; change -p variants")
+cached = {"random": random_features}
+if "medical" in medical_sources:
+    cached["medical"] = pooled_features(medical_sources["medical"], everything)
+
+
+def begin(start: str, seed: int) -> tuple[torch.nn.Module, Normalisation]:
+    """A network with a fresh head for this seed, and the input normalisation of its weights."""
+    with_weights = start in ("pretrained", "moments")
+    model = zoo.build(backbone, num_classes=archive.n_classes, pretrained=with_weights, seed=seed)
+    assert model.weights in (WEIGHTS, "random")
+    if start == "moments":
+        keep_only_moments(model.network, seed)
+    if start in medical_sources:
+        head = set(zoo.head_of(model.network).parameters())
+        own = dict(model.network.named_parameters())
+        learnt = medical_sources[start].network.state_dict()
+        body = {name: value for name, value in learnt.items() if own.get(name) not in head}
+        model.network.load_state_dict(body, strict=False)
+        return model.network, medical_sources[start].normalisation
+    return model.network, model.normalisation
+
+
+def variant(arm: str, seed: int, n: int) -> dict:
+    """One of the further arms."""
+    seed_everything(seed)
+    start, policy = VARIANTS[arm]
+    network, normalisation = begin(start, seed)
+    data, rate = images, learning_rate
+    if policy == "probe":
+        network, data = zoo.head_of(network), FeatureSet(cached[start], everything.labels)
+        policy, rate = policies.FULL, 10 * learning_rate
+    return train_and_measure(network, normalisation, data, policy, rate, seed, n)
+
+
+# %% [markdown]
+# A study is a grid of arms, seeds and factors around such a function. A finished trial is kept under a key made of
 # the code, the arguments and the data; it is never run twice, and if you interrupt the next cell and run it again, it
 # continues where it stopped.
 
@@ -716,14 +736,16 @@ place = {
 }
 
 
-def learning_curve(arms: list[str], sizes: list[int]) -> pd.DataFrame:
+def learning_curve(function, arms: list[str], sizes: list[int]) -> pd.DataFrame:
     grid = {"arms": arms, "factors": {"n": sizes}, "directions": DIRECTIONS}
-    return Study("learning_curve", trial=trial, **grid, **place).run()
+    return Study("learning_curve", trial=function, **grid, **place).run()
 
 
 started = time.perf_counter()
-records = learning_curve(list(ARM_NAMES), train_sizes)
-smallest = pd.concat([records[records.n == train_sizes[0]], learning_curve(variants, train_sizes[:1])])
+records = learning_curve(trial, list(ARM_NAMES), train_sizes)
+smallest = pd.concat(
+    [records[records.n == train_sizes[0]], learning_curve(variant, variants, train_sizes[:1])]
+)
 print(f"{records.key.nunique()} + {len(variants) * seeds} trials in {time.perf_counter() - started:.0f} s")
 shown = ["auroc", "balanced_accuracy", "ece", "train_accuracy", "failed"]
 summary = records.pivot_table(index=["n", "arm"], columns="metric", values="value", aggfunc="mean")[shown]
