@@ -13,8 +13,9 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence.records import project_root
 
 RuleKind = Literal[
-    "superiority", "equivalence", "non_inferiority", "trend", "interaction", "deterministic", "existence"
-]
+    "superiority", "equivalence", "non_inferiority", "trend", "interaction", "deterministic", "existence",
+    "differs",
+]  # fmt: skip
 Scalar = bool | int | float | str
 COMPARES = ("superiority", "equivalence", "non_inferiority", "interaction", "existence")
 NEEDS_MARGIN = ("superiority", "equivalence", "non_inferiority", "existence")
@@ -58,7 +59,8 @@ class Rule(_Strict):
 
     `margin` is the smallest effect of interest (superiority, existence, trend) or the margin of equivalence,
     in the unit of the metric (trend: per unit of the scaled factor). `direction` is what the statement
-    claims for treatment - control, or for the slope.
+    claims for treatment - control, or for the slope. A rule of kind `differs` asks whether the treatment's
+    values differ more between data sets than between the seeds of one; it uses neither.
     """
 
     reading: Literal["weak", "strong", "main"]
@@ -94,7 +96,7 @@ class Rule(_Strict):
         unused = {
             "trend": not needs["trend"],
             "tolerance": not needs["tolerance"],
-            "control": self.rule == "trend",
+            "control": self.rule in ("trend", "differs"),
         }
         for name, forbidden in unused.items():
             if forbidden and getattr(self, name) is not None:

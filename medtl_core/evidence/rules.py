@@ -85,6 +85,8 @@ def _estimate(
     interval, note = _interval(rule, effects, cases)
     if interval is None:
         return Estimate(name, stratum, None, seeds, dropped, note=note)
+    if rule.rule == "differs":  # tested over all data sets at once, see between.py
+        return Estimate(name, stratum, interval, seeds, dropped, note=note)
     p_for, p_against = _p_values(rule, interval)
     spread = interval.standard_error * interval.n**0.5
     detectable = _detectable_ratio(interval.n) * spread

@@ -8,6 +8,7 @@ import pandas as pd
 
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics import holm
+from medtl_core.evidence.between import differ
 from medtl_core.evidence.cases import CaseIntervals
 from medtl_core.evidence.combine import combine, grouped
 from medtl_core.evidence.register import Claim, Rule
@@ -135,6 +136,9 @@ def _result(
     if not words:
         there = grouped({name: verdict.word for name, verdict in datasets.items()})
         return RuleResult(rule, "inconclusive", f"measured on phantoms only ({there})", datasets)
+    if rule.rule == "differs":
+        judged_word, reason = differ(rule, frame, list(words))
+        return RuleResult(rule, judged_word, reason, datasets)
     word = _combined(rule, list(words.values()))
     if len(words) == 1 or "supported with conditions" in words.values():
         reason = "; ".join(f"{name}: {datasets[name].reason}" for name in words)

@@ -39,6 +39,8 @@ def decide(rule: Rule, estimate: Estimate, p_for: float | None, p_against: float
     elif estimate.seeds < rule.min_seeds:
         seeds = "1 paired seed" if estimate.seeds == 1 else f"{estimate.seeds} paired seeds"
         word, reason = "inconclusive", f"{seeds}, at least {rule.min_seeds} needed"
+    elif rule.rule == "differs" and estimate.interval is not None:
+        word, reason = "inconclusive", f"{describe(estimate.interval)}; compared with other data sets"
     elif estimate.interval is None or p_for is None or p_against is None:
         word, reason = "inconclusive", "no interval"
     elif rule.rule == "equivalence":
