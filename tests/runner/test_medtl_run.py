@@ -174,6 +174,15 @@ def test_weights_that_cannot_be_had_are_refused_before_a_kernel_starts(project, 
     assert "mobilenetv2_100" in refused(medtl, project, "run", "01_first")
 
 
+@pytest.mark.parametrize("role", ["related", "unrelated"])
+def test_a_source_that_is_missing_is_refused_before_a_kernel_starts(project, medtl, role):
+    parameters = DEFAULTS + f'{role}: str = "phantoms"  # ARCHIVE or ARCHIVE:DOMAIN; any\n'
+    write_notebook(project / "notebooks" / "01_first.ipynb", "1", parameters=parameters)
+    assert "data set 'nowhere'" in refused(medtl, project, "run", "01_first", "-p", f"{role}=nowhere:here")
+    shown = refused(medtl, project, "run", "01_first", "-p", f"{role}=phantoms_shift:mars")
+    assert "mars" in shown
+
+
 def test_outside_a_project_one_line_says_so(tmp_path, medtl, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "no notebooks/claims.yaml here or above" in refused(medtl, tmp_path, "run")
