@@ -146,8 +146,11 @@ def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str,
     """Checksums of the data sets (read whole) and of the weights files that a notebook's parameters name."""
     inputs = {}
     if "dataset" in values:
-        sizes = (values.get("train_size", 0), *values.get("train_sizes", ()))
-        inputs[values["dataset"]] = _checked_data(values["dataset"], values.get("domain") or None, max(sizes))
+        own = notebook.makes_own_splits
+        size = 0 if own else max(values.get("train_size", 0), *values.get("train_sizes", ()), 0)
+        inputs[values["dataset"]] = _checked_data(
+            values["dataset"], values.get("domain") or None, size, published=not own
+        )
     for source in SOURCES:
         if source in values:
             name, _, domain = values[source].partition(":")
@@ -174,13 +177,13 @@ def require_weights(runs: list["PlannedRun"]) -> None:
 
 
 @cache
-def _checked_data(name: str, domain: str | None, train_size: int) -> str:
+def _checked_data(name: str, domain: str | None, train_size: int, published: bool = True) -> str:
     """Checksum of a data set that can be read, split, and gives so many training images (0: any number)."""
     from medtl_core.data import registry
     from medtl_core.data.splits import nested_subset, split
 
     archive = registry.load(name)
-    parts = split(archive, seed=0, domain=domain)
+    parts = split(archive, seed=0, domain=domain, published=published)
     if train_size:
         try:
             nested_subset(archive.labels, parts.train, train_size, seed=0)

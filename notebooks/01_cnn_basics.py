@@ -346,7 +346,7 @@ for window in (1, 2, 4, 8):
 axis.set_xlabel("shift of the input (pixels)")
 axis.set_ylabel("|change| / |map|")
 axis.set_xticks(range(5))
-axis.legend()
+axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]

@@ -42,6 +42,8 @@ class PhantomSpec:
     lesion_radius: smallest and largest mean radius in half-widths of the image, 0.05..0.4
     label_noise: share of labels replaced by another class, chosen at random, 0..0.5
     domains: the sites
+    leaked: share of the test images of a published split that are copies of training images, 0..1; None for
+        no published split
     """
 
     name: str = "phantoms"
@@ -58,6 +60,7 @@ class PhantomSpec:
     lesion_radius: tuple[float, float] = (0.22, 0.32)
     label_noise: float = 0.0
     domains: tuple[Domain, ...] = (Domain("scanner_a"),)
+    leaked: float | None = None
 
 
 def _check(condition: bool, spec: PhantomSpec, field: str, expected: str) -> None:
@@ -95,6 +98,7 @@ def validate_spec(spec: PhantomSpec) -> None:
     small, large = spec.lesion_radius
     _check(0.05 <= small <= large <= 0.4, spec, "lesion_radius", "smallest and largest radius in 0.05..0.4")
     _check(0 <= spec.label_noise <= 0.5, spec, "label_noise", "0..0.5")
+    _check(spec.leaked is None or 0 <= spec.leaked <= 1, spec, "leaked", "None or 0..1")
     names = [domain.name for domain in spec.domains]
     _check(
         bool(names) and len(set(names)) == len(names) and all(names),

@@ -13,6 +13,7 @@ from medtl_core.data import phantom_anatomy as anatomy
 from medtl_core.data import phantom_lesions as lesion
 from medtl_core.data.archive import Archive
 from medtl_core.data.phantom_acquisition import AcquisitionStyle
+from medtl_core.data.phantom_publication import publish_with_copies
 from medtl_core.data.phantom_spec import Domain, PhantomSpec, validate_spec
 from medtl_core.errors import MedtlError
 
@@ -23,6 +24,7 @@ _PATIENTS_AT_ONCE = 64  # rendered together: small enough for the cache, large e
 _SITE_A = AcquisitionStyle()
 _SITE_B = AcquisitionStyle(blur=0.9, noise=0.05, gamma=1.5, bias_field=0.5)
 _SITE_C = AcquisitionStyle(blur=0.3, noise=0.08, gamma=0.7, bias_field=0.2)
+_SITE_D = AcquisitionStyle(blur=0.7, noise=0.04, gamma=1.25, bias_field=0.25)
 
 SPECS: dict[str, PhantomSpec] = {
     spec.name: spec
@@ -62,6 +64,22 @@ SPECS: dict[str, PhantomSpec] = {
                 Domain("unbiased", _SITE_A, shortcut=0.0),
             ),
         ),
+        PhantomSpec(
+            name="phantoms_sources",
+            n=1300,
+            domains=(
+                Domain("hospital_a", _SITE_A, share=1.25, shortcut=0.9),
+                Domain("hospital_b", _SITE_D, shortcut=0.0),
+            ),
+        ),
+        PhantomSpec(
+            name="phantoms_leaky",
+            n=960,
+            classes=("smooth", "spiculated", "ring", "striped"),
+            contrast=0.15,
+            lesion_texture=0.12,
+            leaked=0.6,
+        ),
     )
 }
 
@@ -72,12 +90,14 @@ def draw(spec: PhantomSpec, seed: int) -> Archive:
     images: uint8 (N, S, S), or (N, S, S, 3) in colour; masks: uint8 (N, S, S), 1 on the lesion; groups:
     patients; domains: sites; metadata: `true_label` (N,) int64 before label noise, `mark` (N,) uint8 1
     where a shortcut mark was stamped, `lesion_contrast` (N,) float32 in grey. Images of one patient follow
-    each other. A patient has one lesion and one site; each image of it is another view. Specs that differ
+    each other; copies that a spec asks for stand in the place of others. A patient has one lesion and one
+    site; each image of it is another view. Specs that differ
     only in `size` draw the same patients. Raises MedtlError if a field of the spec is out of range or a
     class gets no patient.
     """
     validate_spec(spec)
-    people, labelling, pixels = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+    streams = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
+    people, labelling, pixels, copying = streams
     patient = _patient_of_image(spec, people)
     n_patients = int(patient[-1]) + 1
     site = _quota(np.array([domain.share for domain in spec.domains]), n_patients, people)
@@ -97,7 +117,7 @@ def draw(spec: PhantomSpec, seed: int) -> Archive:
             spec, patients, patient[block], site, views, lesions, block, pixels
         )
     acquisition.stamp_marks(images, marked, labelling)
-    return Archive(
+    drawn = Archive(
         name=spec.name,
         images=images,
         labels=labels,
@@ -113,6 +133,7 @@ def draw(spec: PhantomSpec, seed: int) -> Archive:
             "lesion_contrast": lesions.contrast,
         },
     )
+    return drawn if spec.leaked is None else publish_with_copies(drawn, spec.leaked, copying)
 
 
 def _patient_of_image(spec: PhantomSpec, rng: np.random.Generator) -> NDArray[np.intp]:

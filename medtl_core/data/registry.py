@@ -150,7 +150,7 @@ def _verification(name: str) -> Verification:
         checked = _verify_checksums(name)
         archive = load(name)
         validate(archive, name)
-        parts = split(archive)
+        parts = split(archive, published=name not in SPECS)  # some phantoms are published with a leak
     except MedtlError as error:
         return Verification(name, False, str(error))
     sizes = "/".join(str(len(part)) for part in (parts.train, parts.val, parts.test))

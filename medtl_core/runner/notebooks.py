@@ -20,6 +20,11 @@ class Notebook:
     parameters: Parameters
     cells: tuple[tuple[str, str, tuple[str, ...]], ...]
 
+    @property
+    def makes_own_splits(self) -> bool:
+        """Whether a cell is tagged `own-splits`: a published split that leaks is then a subject, no fault."""
+        return any("own-splits" in tags for _, _, tags in self.cells)
+
 
 def available(folder: Path) -> list[str]:
     """Names of the notebooks in `folder`, sorted. MedtlError where there are none."""

@@ -1,4 +1,4 @@
-"""Mean teacher: a student that agrees with the moving average of itself (Tarvainen & Valpola, NeurIPS 2017)."""
+"""Mean teacher: a student made to agree with its own moving average (Tarvainen & Valpola, NeurIPS 2017)."""
 
 import math
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class MeanTeacherConfig:
 
 @dataclass(frozen=True)
 class MeanTeacherResult:
-    """The teacher, in evaluation mode, and per step `classification` and `consistency` cost and its `weight`."""
+    """The teacher in evaluation mode; per step `classification` and `consistency` cost and its `weight`."""
 
     teacher: nn.Module
     history: list[dict[str, float]]
@@ -129,7 +129,7 @@ def train_mean_teacher(
             loss = classification + weight * agreement
             if not torch.isfinite(loss):
                 raise MedtlError(
-                    f"mean teacher: loss is {float(loss)} at step {step + 1}, expected a finite one; "
+                    f"mean teacher: loss is {loss.item()} at step {step + 1}, expected a finite one; "
                     f"lower the learning rate ({config.learning_rate:g})"
                 )
             optimiser.zero_grad(set_to_none=True)
@@ -138,8 +138,8 @@ def train_mean_teacher(
             teacher.update_parameters(student)
             history.append(
                 {
-                    "classification": float(classification),
-                    "consistency": float(agreement),
+                    "classification": float(classification.detach()),
+                    "consistency": float(agreement.detach()),
                     "weight": weight,
                 }
             )

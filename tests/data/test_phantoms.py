@@ -159,6 +159,18 @@ def test_the_shortcut_is_as_informative_as_said():
         assert mark[here].mean() == pytest.approx(0.5, abs=0.06)
 
 
+def test_two_sources_differ_in_style_and_in_what_the_mark_says():
+    drawn = draw(replace(SPECS["phantoms_sources"], n=4000, size=24), 0)
+    mark, last = drawn.metadata["mark"], drawn.labels == 1
+    for domain, informedness in (("hospital_a", 0.9), ("hospital_b", 0.0)):
+        here = drawn.domains == domain
+        found = mark[here & last].mean() - mark[here & ~last].mean()
+        assert found == pytest.approx(informedness, abs=0.1 if informedness == 0 else 0.04)
+        assert last[here].mean() == pytest.approx(0.5, abs=0.03)
+    styles = [domain.style for domain in SPECS["phantoms_sources"].domains]
+    assert styles[0] != styles[1]
+
+
 def test_marks_are_seen_in_the_corner_and_nowhere_else(default):
     domain = Domain("site", shortcut=0.0)
     with_marks = draw(replace(SPECS["phantoms"], domains=(domain,)), 0)

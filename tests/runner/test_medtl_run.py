@@ -183,6 +183,19 @@ def test_a_source_that_is_missing_is_refused_before_a_kernel_starts(project, med
     assert "mars" in shown
 
 
+@pytest.mark.parametrize("tag", ["", "own-splits"])
+def test_a_published_split_that_leaks_is_refused_unless_the_notebook_makes_its_own(project, medtl, tag):
+    path = write_notebook(project / "notebooks" / "01_first.ipynb", "1")
+    content = json.loads(path.read_text())
+    content["cells"][1]["metadata"]["tags"] += [tag]
+    path.write_text(json.dumps(content))
+    if tag:
+        assert medtl("run", "01_first", "-p", "dataset=phantoms_leaky")[0] == 0
+    else:
+        found = refused(medtl, project, "run", "01_first", "-p", "dataset=phantoms_leaky")
+        assert "in two splits" in found
+
+
 def test_outside_a_project_one_line_says_so(tmp_path, medtl, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "no notebooks/claims.yaml here or above" in refused(medtl, tmp_path, "run")
