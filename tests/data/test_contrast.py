@@ -1,4 +1,4 @@
-"""CLAHE against histogram equalisation written in NumPy, against albumentations (OpenCV), and at its limits."""
+"""CLAHE against equalisation written in NumPy, against albumentations (OpenCV), and at its limits."""
 
 import albumentations
 import numpy as np
