@@ -66,8 +66,16 @@ class DenseStep(nn.Module):
         return torch.cat([x, self.layer(x)], dim=1)
 
 
+class Chain(nn.Module):
+    """A network that says itself what its units are, whatever family they come from."""
+
+    chain: tuple[Unit, ...]
+
+
 def units(network: nn.Module) -> list[Unit]:
     """The chain of units of `network`. Raises MedtlError for a network of an unknown family."""
+    if isinstance(network, Chain):
+        return list(network.chain)
     for family, describe in _FAMILIES.items():
         if isinstance(network, family):
             return list(describe(network))

@@ -15,7 +15,8 @@ from typing import Any, TypedDict
 
 from torch import nn
 
-from medtl_core.backbones.stages import stage_names
+from medtl_core.backbones.families import units
+from medtl_core.backbones.stages import position_of, stage_names
 from medtl_core.backbones.zoo import head_of
 from medtl_core.errors import MedtlError
 
@@ -111,6 +112,15 @@ def discriminative(decay: float = 1 / 2.6) -> Policy:
     return Policy(name, True, partial(_discriminative, decay=decay))
 
 
+def frozen_below(cut: str) -> Policy:
+    """Layer-wise fine-tuning: all units up to the cut point of that name are frozen, the rest trains.
+
+    Peng et al. 2022 (arXiv 2106.05152) leave batch-norm statistics of the frozen part moving and train what
+    is above at a tenth of the head's rate; here frozen means frozen, and the rest trains at one rate.
+    """
+    return Policy(f"frozen_below_{cut}", True, partial(_frozen_below, cut=cut))
+
+
 def policy_named(name: str) -> Policy:
     """The policy of that name, such as full or last_stages_2. Raises MedtlError that lists the names."""
     for policy in (SCRATCH, LINEAR_PROBE, FULL, PROBE_THEN_FULL, discriminative()):
@@ -118,11 +128,13 @@ def policy_named(name: str) -> Policy:
             return policy
     if match := re.fullmatch(r"last_stages_(\d+)", name):
         return last_stages(int(match[1]))
+    if match := re.fullmatch(r"frozen_below_(\S+)", name):
+        return frozen_below(match[1])
     if match := re.fullmatch(r"discriminative_(\d*\.?\d+)", name):
         return discriminative(float(match[1]))
     raise MedtlError(
         f"policy: found {name!r}, expected scratch, linear_probe, full, probe_then_full, last_stages_K, "
-        "discriminative or discriminative_DECAY (0 to 1)"
+        "frozen_below_CUT, discriminative or discriminative_DECAY (0 to 1)"
     )
 
 
@@ -148,9 +160,17 @@ def _last_stages(network: nn.Module, k: int) -> list[Phase]:
             f"policy last_stages_{k}: {type(network).__name__} has {len(stages)} stages, "
             f"expected k of at most {len(stages)}"
         )
-    frozen = tuple(path for stage in stages[: len(stages) - k] for path in stage)
-    rates = {name: 1.0 for name, _ in network.named_parameters() if not _inside(name, frozen)}
-    return [Phase(frozen, _grouped(network, rates))]
+    return _frozen(network, [path for stage in stages[: len(stages) - k] for path in stage])
+
+
+def _frozen_below(network: nn.Module, cut: str) -> list[Phase]:
+    below = units(network)[: position_of(network, cut) + 1]
+    return _frozen(network, [path for unit in below for path in unit.modules])
+
+
+def _frozen(network: nn.Module, paths: list[str]) -> list[Phase]:
+    rates = {name: 1.0 for name, _ in network.named_parameters() if not _inside(name, paths)}
+    return [Phase(tuple(paths), _grouped(network, rates))]
 
 
 def _discriminative(network: nn.Module, decay: float) -> list[Phase]:
@@ -160,7 +180,7 @@ def _discriminative(network: nn.Module, decay: float) -> list[Phase]:
     return [Phase((), _grouped(network, rates))]
 
 
-def _inside(name: str, paths: tuple[str, ...] | list[str]) -> bool:
+def _inside(name: str, paths: list[str]) -> bool:
     return name.startswith(tuple(f"{path}." for path in paths))
 
 

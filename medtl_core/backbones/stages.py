@@ -66,6 +66,24 @@ def cut_points(network: nn.Module, level: Level = "block") -> list[CutPoint]:
     ]
 
 
+def cut_named(network: nn.Module, name: str) -> CutPoint:
+    """The cut point of that name at block level, such as layer3.3 (the end of a stage is that of a block).
+
+    Raises MedtlError that lists the names of those that exist.
+    """
+    return cut_points(network)[position_of(network, name)]
+
+
+def position_of(network: nn.Module, name: str) -> int:
+    """The index of the cut point of that name at block level. Raises MedtlError as `cut_named`."""
+    names = [unit.name for unit in units(network)]
+    if name not in names:
+        raise MedtlError(
+            f"cut point: {type(network).__name__} has none named {name!r}, expected one of {', '.join(names)}"
+        )
+    return names.index(name)
+
+
 def activations(network: nn.Module, x: Tensor, level: Level = "block") -> list[Tensor]:
     """Activations (N, C, h, w) at the cut points, in their order, for images x (N, 3, H, W), in one pass.
 

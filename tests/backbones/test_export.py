@@ -27,6 +27,7 @@ FORMS = {
     "torchscript": (export_torchscript, lambda path: torch.jit.load(str(path))),
     "onnx": (export_onnx, load_onnx),
 }
+NAMES = {"program": "network.pt2", "torchscript": "network.pt", "onnx": "network.onnx"}
 INSTALLED = [
     pytest.param(
         form, marks=pytest.mark.skipif(form == "onnx" and without_onnx, reason="needs ONNX packages")
@@ -69,9 +70,9 @@ def test_round_trip(name, form, tmp_path):
     network = normalised_network(name)
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     write, read = FORMS[form]
-    path = write(network, tmp_path / "new" / "network.file", pictures(2))
-    assert path == tmp_path / "new" / "network.file"
-    assert [file.name for file in path.parent.iterdir()] == ["network.file"]
+    path = write(network, tmp_path / "new" / NAMES[form], pictures(2))
+    assert path == tmp_path / "new" / NAMES[form]
+    assert [file.name for file in path.parent.iterdir()] == [NAMES[form]]
     assert network.training
     assert all(torch.equal(before[key], tensor) for key, tensor in network.state_dict().items())
     loaded = read(path)
@@ -88,7 +89,7 @@ def test_round_trip(name, form, tmp_path):
 def test_a_single_image_is_enough_to_export_for_any_number(form, tmp_path):
     network = Pool()
     write, read = FORMS[form]
-    loaded = read(write(network, tmp_path / "network", pictures(1, 8)))
+    loaded = read(write(network, tmp_path / NAMES[form], pictures(1, 8)))
     expected = network(pictures(7, 8)).detach().numpy()
     np.testing.assert_allclose(loaded(pictures(7, 8)).detach().numpy(), expected, atol=1e-5)
 
@@ -97,21 +98,21 @@ def test_a_single_image_is_enough_to_export_for_any_number(form, tmp_path):
 def test_a_number_of_images_that_was_frozen_is_refused(form, tmp_path):
     network = Pool(lambda x: x * float(len(x)))
     with pytest.raises(MedtlError) as caught:
-        FORMS[form][0](network, tmp_path / "network", pictures(3, 8))
+        FORMS[form][0](network, tmp_path / NAMES[form], pictures(3, 8))
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_steps_that_depend_on_values_are_refused(tmp_path):
     with pytest.raises(MedtlError, match="cannot be exported for any number of images") as caught:
-        export_program(Pool(one_path), tmp_path / "network", pictures(3, 8))
+        export_program(Pool(one_path), tmp_path / "network.pt2", pictures(3, 8))
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("form", ["program", "torchscript"])
 def test_unequal_outputs_leave_the_old_file(form, tmp_path, monkeypatch):
-    path = tmp_path / "network"
+    path = tmp_path / NAMES[form]
     path.write_text("old")
     real = export.outputs
     monkeypatch.setattr(export, "outputs", lambda network, x: 1.001 * real(network, x))
@@ -120,27 +121,33 @@ def test_unequal_outputs_leave_the_old_file(form, tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
     assert path.read_text() == "old"
     assert FORMS[form][0](Pool(), path, pictures(2, 8), tolerance=0.01) == path
-    assert [file.name for file in tmp_path.iterdir()] == ["network"]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_outputs_that_are_not_numbers_are_refused(tmp_path):
     network = Pool()
     nn.init.constant_(network.linear.weight, torch.nan)
     with pytest.raises(MedtlError, match="differ"):
-        export_torchscript(network, tmp_path / "network", pictures(2, 8))
+        export_torchscript(network, tmp_path / "network.pt", pictures(2, 8))
 
 
 @pytest.mark.parametrize("form", ["program", "torchscript"])
 @pytest.mark.parametrize("shape", [(3, 8, 8), (0, 3, 8, 8), (2, 5, 8, 8)])
 def test_images_that_do_not_fit_are_refused(form, shape, tmp_path):
     with pytest.raises(MedtlError, match="expected"):
-        FORMS[form][0](Pool(), tmp_path / "network", torch.zeros(shape))
+        FORMS[form][0](Pool(), tmp_path / NAMES[form], torch.zeros(shape))
+
+
+@pytest.mark.parametrize("form", ["program", "torchscript"])
+def test_another_suffix_is_refused(form, tmp_path):
+    with pytest.raises(MedtlError, match=r"network.bin, expected a name that ends in \.pt"):
+        FORMS[form][0](Pool(), tmp_path / "network.bin", pictures(2, 8))
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MedtlError, match="cannot be written") as caught:
-        export_torchscript(Pool(), tmp_path / "file" / "network", pictures(2, 8))
+        export_torchscript(Pool(), tmp_path / "file" / "network.pt", pictures(2, 8))
     assert "\n" not in str(caught.value)
 
 
@@ -152,4 +159,4 @@ def test_missing_onnx_packages_are_named(tmp_path, monkeypatch):
         lambda name, *rest: None if name in ONNX_PACKAGES[1:] else real(name, *rest),
     )
     with pytest.raises(MedtlError, match=r"pip install (onnx )?onnxscript onnxruntime"):
-        export_onnx(Pool(), tmp_path / "network", pictures(2, 8))
+        export_onnx(Pool(), tmp_path / "network.onnx", pictures(2, 8))
