@@ -157,7 +157,6 @@ pd.DataFrame(
 
 # %% tags=["nbval-ignore-output"]
 cards.contact_sheet(archive, per_class=6, seed=0)
-plt.show()
 
 # %% [markdown]
 # If you can guess the domain from the picture, so can a network, and a network that can guess the hospital may use

@@ -138,7 +138,6 @@ for finding in audit.audit(archive, parts).findings:
 
 # %% tags=["nbval-ignore-output"]
 cards.contact_sheet(archive, per_class=5, seed=0)
-plt.show()
 
 # %% [markdown]
 # The images are divided once, by patient where patients are known, and the division stays the same for every seed.

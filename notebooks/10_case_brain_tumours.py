@@ -121,7 +121,6 @@ pd.Series(cards.describe(archive, registry.card(dataset)), name=dataset).to_fram
 
 # %% tags=["nbval-ignore-output"]
 cards.contact_sheet(archive, per_class=5, seed=0)
-plt.show()
 
 # %% [markdown]
 # ### What the audit says
