@@ -120,7 +120,6 @@ pd.DataFrame(
 
 # %% tags=["nbval-ignore-output"]
 cards.contact_sheet(archive, per_class=5, seed=0)
-plt.show()
 
 # %% [markdown]
 # One image will serve as the example through the next sections. It is brought to the working size, as a single channel
