@@ -71,6 +71,7 @@ import copy
 import dataclasses
 import itertools
 import warnings
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -1085,6 +1086,14 @@ print("20 steps by hand and by the package: the same teacher")
 
 
 # %%
+def spread(spreading: LabelSpreading, y: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """Probabilities; a case too far away for any label to reach it gets the shares of the labelled classes."""
+    scores = spreading.predict_proba(f)
+    unreached = ~np.isfinite(scores).all(axis=1)
+    scores[unreached] = np.bincount(y, minlength=scores.shape[1]) / len(y)
+    return scores
+
+
 def candidates(arm: str, train: np.ndarray, rest: np.ndarray, seed: int):
     """Three fitted functions from features to probabilities, one for each value of the arm's main setting."""
     x, y = P[train], pool_labels[train]
@@ -1098,7 +1107,7 @@ def candidates(arm: str, train: np.ndarray, rest: np.ndarray, seed: int):
         elif arm == "label_spreading":
             gamma = (0.1, 0.3, 1)[level] / median_bandwidth(P[train], P[rest]) ** 2
             spreading = LabelSpreading(kernel="rbf", gamma=gamma, max_iter=200)
-            yield spreading.fit(both, partly).predict_proba
+            yield partial(spread, spreading.fit(both, partly), y)
         else:
             setting = {"consistency": 0.0, "weight_decay": (0.01, 0.1, 1.0)[level]}
             if arm == "mean_teacher":

@@ -127,7 +127,7 @@ print(
 # of the statements above cannot be tested by any experiment on images, so the register answers them from the
 # literature. The table shows what the register says about them, and about the accuracy claim.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 case = [claim for claim in load_register().of(NOTEBOOK) if claim.correction]
 literature = pd.DataFrame(
     {claim.id: {"what the source says": claim.source, "correction": claim.correction} for claim in case}
