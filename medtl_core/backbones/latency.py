@@ -92,7 +92,7 @@ def measure_latency(
     A copy of the network computes on noise that is already on `device`, in evaluation mode, inference mode,
     channels_last and single precision, on as many threads as torch has. Each of `repeats` passes is timed for
     itself after `warmup` others; on CUDA the device is waited for before and after. Passes share the
-    machine with whatever else runs: compare networks in one session, and look at the quartiles.
+    machine with whatever else runs: compare networks within one run, and look at the quartiles.
 
     Raises MedtlError for a shape that is not (C, H, W) or that the network refuses, batch sizes, warmup
     or repeats below 1, and a device that is not there.

@@ -60,7 +60,8 @@ class Rule(_Strict):
     `margin` is the smallest effect of interest (superiority, existence, trend) or the margin of equivalence,
     in the unit of the metric (trend: per unit of the scaled factor). `direction` is what the statement
     claims for treatment - control, or for the slope. A rule of kind `differs` asks whether the treatment's
-    values differ more between data sets than between the seeds of one; it uses neither.
+    values differ more between data sets than between the seeds of one; it uses neither. `about` is what this
+    rule speaks of where that is not what its entry speaks of: phantoms count for a method alone.
     """
 
     reading: Literal["weak", "strong", "main"]
@@ -80,6 +81,7 @@ class Rule(_Strict):
     tolerance: Tolerance | None = None
     resample_cases: bool = False
     condition: str | None = None
+    about: Literal["medical_images", "method"] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "Rule":
@@ -112,7 +114,8 @@ class Rule(_Strict):
     @property
     def version(self) -> str:
         """Hash of everything in the rule that decides (12 hexadecimal digits); its wording does not count."""
-        deciding = self.model_dump(mode="json", exclude={"says"})
+        unset = {"about"} if self.about is None else set()
+        deciding = self.model_dump(mode="json", exclude={"says", *unset})
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
 
 

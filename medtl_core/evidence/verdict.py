@@ -153,7 +153,7 @@ def _result(
 def _dataset(
     rule: Rule, name: str, judged: list[Judged], overall: Estimate | None, about: About
 ) -> DatasetVerdict:
-    counted = about == "method" or not name.startswith("phantoms")
+    counted = (rule.about or about) == "method" or not name.startswith("phantoms")
     if len(judged) == 1 and not judged[0].estimate.stratum:
         return DatasetVerdict(name, judged[0].word, judged[0].reason, counted, judged[0].estimate, judged)
     words = {stratum_name(j.estimate.stratum): j.word for j in judged}

@@ -160,6 +160,15 @@ def test_phantoms_are_judged_and_do_not_count_for_medical_images(rule, pairs, ex
     assert word(rule(), phantoms + pairs(exactly(-0.1, 0.01))) == "contradicted"
 
 
+def test_a_rule_about_images_in_an_entry_about_a_method_does_not_count_phantoms(rule, pairs, exactly):
+    phantoms = to_frame(pairs(exactly(0.1, 0.01), dataset="phantoms_colour"))
+    of_images = rule(about="medical_images")
+    assert judge(rule(), phantoms, about="method").word == "supported"
+    assert judge(of_images, phantoms, about="method").word == "inconclusive"
+    assert of_images.version != rule().version
+    assert rule(about=None).version == rule().version
+
+
 def test_a_split_over_both_names_data_sets_and_strata(rule, pairs, exactly):
     here = strata(pairs, {64: 0.1, 128: 0.0}, exactly)
     there = strata(pairs, {64: 0.1, 128: 0.1}, exactly, dataset="chest")
