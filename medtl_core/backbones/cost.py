@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from medtl_core.backbones.abstract import call_without_data
 from medtl_core.errors import MedtlError
 
-_BATCH = 2  # batch norm in training mode refuses a single image whose feature map is 1 x 1
+COUNTING_BATCH = 2  # batch norm in training mode refuses a single image whose feature map is 1 x 1
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def cost(network: nn.Module, input_shape: tuple[int, int, int, int]) -> Cost:
     images, channels, height, width = input_shape
     with FlopCounterMode(display=False) as counter:
         try:
-            call_without_data(network, (_BATCH, channels, height, width))
+            call_without_data(network, (COUNTING_BATCH, channels, height, width))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise MedtlError(
@@ -48,5 +48,5 @@ def cost(network: nn.Module, input_shape: tuple[int, int, int, int]) -> Cost:
     return Cost(
         parameters=sum(p.numel() for p in parameters),
         trainable=sum(p.numel() for p in parameters if p.requires_grad),
-        macs=images * counter.get_total_flops() // (2 * _BATCH),
+        macs=images * counter.get_total_flops() // (2 * COUNTING_BATCH),
     )

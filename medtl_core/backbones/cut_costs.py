@@ -6,10 +6,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from medtl_core.backbones.abstract import call_without_data
-from medtl_core.backbones.cost import Cost
+from medtl_core.backbones.cost import COUNTING_BATCH, Cost
 from medtl_core.backbones.families import units
-
-_BATCH = 2  # batch norm in training mode refuses a single image whose feature map is 1 x 1
 
 
 def costs_of_cuts(network: nn.Module, image_size: int, num_classes: int) -> list[Cost]:
@@ -22,13 +20,13 @@ def costs_of_cuts(network: nn.Module, image_size: int, num_classes: int) -> list
     """
     costs = []
     parameters = macs = 0
-    shape = (_BATCH, 3, image_size, image_size)
+    shape = (COUNTING_BATCH, 3, image_size, image_size)
     for unit in units(network):
         part = nn.Sequential(*unit.steps(network))
         with FlopCounterMode(display=False) as counter:
             shape = tuple(call_without_data(part, shape).shape)
         parameters += sum(p.numel() for p in part.parameters())
-        macs += counter.get_total_flops() // (2 * _BATCH)
+        macs += counter.get_total_flops() // (2 * COUNTING_BATCH)
         head = shape[1] * num_classes
         costs.append(Cost(parameters + head + num_classes, parameters + head + num_classes, macs + head))
     return costs
