@@ -491,7 +491,7 @@ print(f"small network: {by_hand:,} parameters, as counted on paper")
 # images.
 #
 # Every study below trains networks in the same way: the same number of optimiser steps, the best epoch chosen on
-# validation images, and the same learning rates tried for *every* arm, of which the validation loss picks one. As many
+# validation images, and the same learning rates tried for *every* arm, of which validation picks one. As many
 # candidates for each, so that no arm wins because it was tuned more. (The smoke profile tries a single one.)
 
 
@@ -507,8 +507,8 @@ def train_and_predict(make_network, seed: int, n: int) -> tuple[np.ndarray, nn.M
         network = make_network().to(device)
         config = FitConfig(epochs=epochs, batch_size=batch_size, learning_rate=rate)
         result = fit(network, policies.SCRATCH, train, validation, CENTRED, config, seed=seed)
-        candidates.append((min(epoch["val_loss"] for epoch in result.history), rate, network))
-    network = min(candidates, key=lambda candidate: candidate[:2])[2]
+        candidates.append((config.rank(result.best), -rate, network))
+    network = max(candidates, key=lambda candidate: candidate[:2])[2]
     return predict(network, images.select(parts.test), CENTRED), network
 
 
@@ -904,12 +904,12 @@ def near_bayes(arm: str, seed: int, n: int) -> dict:
         seed_everything(seed)
         network = SmallCNN(2, BAYES_SIDE).to(device)
         epochs = math.ceil(bayes_steps / math.ceil(n / 64))
-        config = FitConfig(epochs=epochs, batch_size=64, learning_rate=rate)
+        config = FitConfig(epochs=epochs, batch_size=64, learning_rate=rate, best_by="val_loss")
         result = fit(
             network, policies.SCRATCH, as_resident(train), as_resident(validation), CENTRED, config, seed=seed
         )
-        candidates.append((min(epoch["val_loss"] for epoch in result.history), rate, network))
-    network = min(candidates, key=lambda candidate: candidate[:2])[2]
+        candidates.append((config.rank(result.best), -rate, network))
+    network = max(candidates, key=lambda candidate: candidate[:2])[2]
     error = float((predict(network, as_resident(bayes_test), CENTRED).argmax(1) != truth).mean())
     return {"excess_error": error - ideal_error, "error": error}
 

@@ -49,11 +49,11 @@ statements_table("02_fine_tuning")
 dataset: str = "phantoms"  # archive to learn from, a registry name or a file's stem in MEDTL_DATA; any
 domain: str = ""  # keep only this domain of the archive, empty for all of it; any
 backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; any
-image_size: int = 48  # pixels, side that images are brought to; 28 to 224
-train_sizes: list[int] = [50, 200]  # training images, one learning curve point each; 8 to 100000
+image_size: int = 40  # pixels, side that images are brought to; 28 to 224
+train_sizes: list[int] = [50, 150]  # training images, one learning curve point each; 8 to 100000
 val_size: int = 60  # validation images at most, used to choose the best epoch; 10 to 10000
 seeds: int = 3  # random seeds, each with its own training subset and initialisation; 1 to 50
-steps: int = 16  # optimiser steps of each training run, the same for every arm and size; 10 to 100000
+steps: int = 12  # optimiser steps of each training run, the same for every arm and size; 10 to 100000
 batch_size: int = 16  # images a step; 4 to 512
 learning_rate: float = 0.001  # AdamW's learning rate for whole networks; 0.000001 to 0.1
 variants: list[str] = [
@@ -96,7 +96,7 @@ from medtl_core.data.tensors import Normalisation, ResidentSet
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.calibration import reliability_table
 from medtl_core.evaluation.label_efficiency import labels_needed
-from medtl_core.evaluation.metrics import all_metrics, recall_per_class
+from medtl_core.evaluation.metrics import all_metrics, auroc, recall_per_class
 from medtl_core.evaluation.statistics import mean_t, paired_t
 from medtl_core.evidence.ledger import notebook_verdicts
 from medtl_core.evidence.records import RecordStore, record_check, run_directory
@@ -438,14 +438,17 @@ assert moved_buffers(careful, before) == 0
 #
 # Full fine-tuning is ordinary training that starts somewhere better. The loop has five lines that matter: draw a batch,
 # compute the loss, go back, step, and at the end of an epoch look at the validation images and remember the best
-# weights. Written out for a few epochs, with plain AdamW and a cosine schedule:
+# weights. *Best* needs a definition, and it matters: with few images a network soon is too sure of itself, its
+# validation *loss* grows while it still learns to rank the cases, and the epoch of lowest loss can be the first one, in
+# which nothing has been learnt. The study below judges by AUROC, so the epoch is chosen by AUROC, and by loss among
+# equals. Written out for a few epochs, with plain AdamW and a cosine schedule:
 
 
 # %%
 def fine_tune_by_hand(
     network, train, val, normalisation, *, epochs, batch_size, learning_rate, weight_decay, seed
 ):
-    """Train all of `network`; return it with the weights of the epoch of the lowest validation loss."""
+    """Train all of `network`; return it with the weights of the epoch that is best on `val`."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     exempt = [p for p in network.parameters() if p.ndim <= 1]  # biases and batch-norm scales
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": exempt, "weight_decay": 0.0}]
@@ -455,7 +458,7 @@ def fine_tune_by_hand(
         optimiser, lambda step: 0.5 * (1 + math.cos(math.pi * step / (epochs * batches)))
     )
     order = torch.Generator().manual_seed(seed)
-    best_loss, best_weights = math.inf, None
+    best, best_weights = (-math.inf, -math.inf), None
     for _ in range(epochs):
         network.train()
         for index in torch.randperm(len(train), generator=order).to(train.labels.device).split(batch_size):
@@ -464,9 +467,10 @@ def fine_tune_by_hand(
             optimiser.step()
             schedule.step()
         probabilities = predict(network, val, normalisation)
-        val_loss = -np.log(probabilities[np.arange(len(val)), val.labels.cpu()]).mean()
-        if val_loss < best_loss:
-            best_loss, best_weights = val_loss, copy.deepcopy(network.state_dict())
+        truth = val.labels.cpu().numpy()
+        rank = (auroc(truth, probabilities), np.log(probabilities[np.arange(len(val)), truth]).mean())
+        if rank > best:
+            best, best_weights = rank, copy.deepcopy(network.state_dict())
     network.load_state_dict(best_weights)
     return network
 
@@ -644,7 +648,7 @@ def train_and_measure(network, normalisation, data, policy, rate: float, seed: i
     of_true_class = train_scores[np.arange(n), archive.labels[chosen]]
     return {
         **{name: value for name, value in measured.items() if name in DIRECTIONS},
-        "val_auroc": result.history[result.best_epoch - 1]["val_auroc"],
+        "val_auroc": result.best["val_auroc"],
         "train_auroc": on_train["auroc"],
         "train_accuracy": on_train["accuracy"],
         "train_loss": float(-np.log(np.clip(of_true_class, 1e-12, 1)).mean()),

@@ -584,8 +584,7 @@ def tune(recipe: Truncation, seed: int, n: int, name: str, rate: float = 1.0) ->
     config = FitConfig(epochs=epochs, batch_size=batch_size, learning_rate=rate * learning_rate)
     train, val = images.select(training_images(n, seed)), images.select(validation_images(seed))
     done = fit(model.network, recipe.policy, train, val, model.normalisation, config, seed=seed)
-    best = done.history[done.best_epoch - 1]
-    score = {"val_auroc": best["val_auroc"], "val_loss": best["val_loss"], "seconds": done.seconds}
+    score = {"val_auroc": done.best["val_auroc"], "val_loss": done.best["val_loss"], "seconds": done.seconds}
     return model.network, score
 
 

@@ -61,7 +61,7 @@ max_steps: int = 16  # optimiser steps after which a timed run is given up; 4 to
 check_every: int = 4  # optimiser steps between two looks at the validation images; 1 to 1000
 batch_size: int = 16  # images a step; 4 to 512
 learning_rate: float = 0.001  # AdamW's learning rate for whole networks; 0.000001 to 0.1
-phantom_images: int = 600  # phantoms drawn for each seed of the experiment on reasons; 200 to 20000
+phantom_images: int = 480  # phantoms drawn for each seed of the experiment on reasons; 200 to 20000
 
 # %% [markdown]
 # ## Set-up

@@ -29,9 +29,12 @@ class FitConfig:
     """How to train. Everything here is the same for all arms of a comparison.
 
     `learning_rate` is the peak of a cosine that ends at 0, reached after a linear warm-up over the share
-    `warmup` (0 to below 1) of the steps of each phase of the policy. After `patience` epochs without a lower
-    validation loss (None: never) a phase ends, the last one being the end of training. `augment` flips,
-    turns, shifts and scales training images at random (`AUGMENTATION`).
+    `warmup` (0 to below 1) of the steps of each phase of the policy. `best_by` is what epochs are compared by
+    on the validation cases: `val_auroc` (the higher, among equals the lower loss) or `val_loss` (the lower).
+    Loss is a poor judge of short training on few cases: it prefers a network that has learnt nothing and says
+    so to one that ranks cases well and is too sure of it. After `patience` epochs without a better one (None:
+    never) a phase ends, the last one being the end of training. `augment` flips, turns, shifts and scales
+    training images at random (`AUGMENTATION`).
     """
 
     epochs: int = 15
@@ -41,6 +44,7 @@ class FitConfig:
     warmup: float = 0.0
     patience: int | None = None
     augment: bool = False
+    best_by: str = "val_auroc"
 
     def __post_init__(self) -> None:
         rules = {
@@ -50,10 +54,16 @@ class FitConfig:
             "weight_decay": (0 <= self.weight_decay < math.inf, "at least 0"),
             "warmup": (0 <= self.warmup < 1, "from 0 to below 1"),
             "patience": (self.patience is None or self.patience >= 1, "at least 1, or None"),
+            "best_by": (self.best_by in ("val_auroc", "val_loss"), "'val_auroc' or 'val_loss'"),
         }
         for name, (holds, expected) in rules.items():
             if not holds:
                 raise MedtlError(f"fit: {name} is {getattr(self, name)}, expected {expected}")
+
+    def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
+        """What an entry of the history is compared by; the highest is the best."""
+        loss = -epoch["val_loss"]
+        return (epoch["val_auroc"], loss) if self.best_by == "val_auroc" else (loss,)
 
 
 @dataclass(frozen=True)
@@ -61,14 +71,20 @@ class FitResult:
     """What happened in training.
 
     `history` has one entry per epoch: `epoch` (from 1), `train_loss` and `train_accuracy` (means over the
-    epoch's cases, in training mode), `val_loss` (cross-entropy) and `val_auroc`. `best_epoch` is that of
-    the lowest validation loss, whose weights the network has. `steps` counts updates; `seconds` is wall time.
+    epoch's cases, in training mode), `val_loss` (cross-entropy) and `val_auroc`. `best_epoch` is the
+    one that is best on the validation cases (`FitConfig.best_by`), whose weights the network has, and `best`
+    its entry. `steps` counts updates; `seconds` is wall time.
     """
 
     history: list[dict[str, float]]
     best_epoch: int
     steps: int
     seconds: float
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The entry of the history whose weights the network has."""
+        return self.history[self.best_epoch - 1]
 
 
 def fit(
@@ -84,10 +100,10 @@ def fit(
 ) -> FitResult:
     """Train `network` with AdamW (Loshchilov & Hutter 2019), following the phases of `policy`.
 
-    The network moves to the device of the data and ends in evaluation mode, with the weights of the epoch of
-    lowest validation loss; a later phase starts from the best weights so far. Batches are drawn without
-    replacement; a last batch of one case, for which batch norm is undefined, is left out of its epoch. `seed`
-    alone decides batches, dropout and augmentation. On CUDA the forward pass runs in bfloat16.
+    The network moves to the device of the data and ends in evaluation mode, with the weights of the epoch
+    that is best on the validation cases; a later phase starts from the best weights so far. Batches are drawn
+    without replacement; a last batch of one case, for which batch norm is undefined, is left out of its
+    epoch. `seed` alone decides batches, dropout and augmentation. On CUDA the forward pass runs in bfloat16.
 
     Raises MedtlError for fewer than 2 training cases, labels outside the network's classes, a validation set
     that lacks a class, and a loss that is not finite (naming epoch and step).
@@ -104,7 +120,7 @@ def fit(
     highest_label = int(torch.cat([train.labels, val.labels]).max())
     phases = policy.phases(network)
     history: list[dict[str, float]] = []
-    best_loss, best_epoch, best_weights, steps = math.inf, 0, {}, 0
+    best_epoch, best_weights, steps = 0, {}, 0
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         tqdm(total=config.epochs, desc=policy.name, unit="epoch", leave=False, disable=not progress) as bar,
@@ -150,8 +166,8 @@ def fit(
                 bar.set_postfix(val_loss=f"{val_loss:.3f}", refresh=False)
                 bar.update()
                 stale += 1
-                if val_loss < best_loss:
-                    best_loss, best_epoch, stale = val_loss, epoch, 0
+                if not best_epoch or config.rank(history[-1]) > config.rank(history[best_epoch - 1]):
+                    best_epoch, stale = epoch, 0
                     best_weights = {name: w.detach().clone() for name, w in network.state_dict().items()}
                 if stale == config.patience:
                     break

@@ -49,8 +49,8 @@ def pretrain(
     Several sources are pooled: their classes stand side by side, so that the network also learns to tell the
     sets apart. Inputs are normalised with the mean and standard deviation of the source images; grey images
     become three equal channels. Where `steps` batches hold fewer images than there are, a stratified part of
-    the images is used. The weights are those of the epoch with the lowest validation loss. No test image of a
-    source is used, so that a source may serve as a target elsewhere.
+    the images is used. The weights are those of the epoch with the highest validation AUROC. No test image
+    of a source is used, so that a source may serve as a target elsewhere.
 
     Returns the backbone and its card: sources with checksums, classes, images, steps, seed, and AUROC on the
     validation images. Raises MedtlError for no source, one that appears twice, or one that cannot be loaded.
@@ -84,7 +84,7 @@ def pretrain(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "seed": seed,
-        "val_auroc": result.history[result.best_epoch - 1]["val_auroc"],
+        "val_auroc": result.best["val_auroc"],
     }
     return Backbone(backbone, built.network, normalisation, f"pretrained on {_in_words(sources)}"), card
 

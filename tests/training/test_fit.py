@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from medtl_core.backbones.policies import FULL, LINEAR_PROBE, PROBE_THEN_FULL, SCRATCH
@@ -154,8 +155,8 @@ def test_training_loss_weighs_an_uneven_batch_by_its_size():
     assert result.history[0]["train_accuracy"] == right
 
 
-def test_the_best_epoch_is_restored():
-    net, result = train(epochs=12, learning_rate=0.3)
+def test_the_epoch_of_lowest_loss_is_restored():
+    net, result = train(epochs=12, learning_rate=0.3, best_by="val_loss")
     losses = [h["val_loss"] for h in result.history]
     assert result.best_epoch == int(np.argmin(losses)) + 1
     val = images(16, 1)
@@ -163,6 +164,29 @@ def test_the_best_epoch_is_restored():
     loss = -np.log(scores[np.arange(16), val.labels.numpy()]).mean()
     assert loss == pytest.approx(min(losses), rel=1e-6)
     assert result.best_epoch < 12  # else the test shows nothing
+
+
+def test_the_epoch_of_highest_auroc_is_restored():
+    net, result = train(epochs=12, learning_rate=0.3)
+    aurocs = [h["val_auroc"] for h in result.history]
+    val = images(16, 1)
+    scores = predict(net, val, NORMALISATION)
+    assert roc_auc_score(val.labels.numpy(), scores[:, 1]) == pytest.approx(max(aurocs), abs=1e-6)
+    assert result.best["val_auroc"] == max(aurocs)
+    assert len(set(aurocs)) > 1  # else the test shows nothing
+
+
+@pytest.mark.parametrize(
+    ("best_by", "expected"),
+    [("val_auroc", 4), ("val_loss", 1)],
+)
+def test_a_network_that_ranks_well_and_is_too_sure_is_no_worse_than_an_untrained_one(
+    monkeypatch, best_by, expected
+):
+    seen = iter([(0.6, 0.5), (0.9, 0.7), (1.5, 0.8), (1.4, 0.8), (1.6, 0.8)])
+    monkeypatch.setattr(fit_module, "_validate", lambda *_: next(seen))
+    _, result = train(epochs=5, best_by=best_by)
+    assert result.best_epoch == expected
 
 
 def test_patience_ends_training(monkeypatch):
@@ -313,6 +337,7 @@ def test_a_validation_loss_that_is_not_finite_is_an_error():
         ({"weight_decay": -1.0}, "weight_decay is -1.0"),
         ({"warmup": 1.0}, "warmup is 1.0"),
         ({"patience": 0}, "patience is 0"),
+        ({"best_by": "auroc"}, "best_by is auroc"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
