@@ -59,7 +59,7 @@ def _superiority(rule: Rule, interval: Interval, detectable: float, p_adjusted: 
     if low > 0 and effect >= margin - ROUND_OFF:
         if p_adjusted <= LEVEL:
             return "supported", f"{found}, {corrected}"
-        return "inconclusive", f"{found}, not after Holm's correction ({corrected})"
+        return _not_after_correction(found, p_adjusted)
     if high < 0 and -effect >= margin - ROUND_OFF and p_adjusted <= LEVEL:
         return "contradicted", f"{found}: the other way round, {corrected}"
     if high < margin:
@@ -77,6 +77,8 @@ def _equivalence(
         return "supported", f"{found}: inside ±{margin:g}, adjusted p = {p_for:.2g}"
     if (interval.low > margin or interval.high < -margin) and p_against <= LEVEL:
         return "contradicted", f"{found}: outside ±{margin:g}, adjusted p = {p_against:.2g}"
+    if -margin < interval.low and interval.high < margin:
+        return _not_after_correction(found, p_for)
     return _not_shown(found, f"equal within ±{margin:g}", margin, detectable)
 
 
@@ -88,7 +90,13 @@ def _non_inferiority(
         return "supported", f"{found}: not worse by {margin:g}, adjusted p = {p_for:.2g}"
     if _in_stated_direction(rule, interval)[2] < -margin and p_against <= LEVEL:
         return "contradicted", f"{found}: worse by more than {margin:g}, adjusted p = {p_against:.2g}"
+    if _in_stated_direction(rule, interval)[1] > -margin:
+        return _not_after_correction(found, p_for)
     return _not_shown(found, f"not worse by {margin:g}", margin, detectable)
+
+
+def _not_after_correction(found: str, p_adjusted: float) -> tuple[Word, str]:
+    return "inconclusive", f"{found}, not after Holm's correction (adjusted p = {p_adjusted:.2g})"
 
 
 def _not_shown(found: str, claim: str, margin: float, detectable: float) -> tuple[Word, str]:

@@ -246,6 +246,23 @@ def test_holm_makes_a_family_of_a_notebook(rule, claim, pairs, exactly):
     assert judge_claims(elsewhere, frames)[0].word == "supported"
 
 
+@pytest.mark.parametrize(
+    ("kind", "effect", "margin"),
+    [("non_inferiority", 0.0077, 0.02), ("equivalence", 0.0, 0.0265)],
+)
+def test_an_interval_inside_the_margin_that_holm_takes_back_says_so(
+    rule, claim, pairs, exactly, kind, effect, margin
+):
+    inside = pairs(exactly(effect, 0.02))
+    asked = claim(rule(rule=kind, margin=margin))
+    assert one([asked], inside)[0].word == "supported"
+    nothing = [r for m in ("ece", "brier") for r in pairs(exactly(0.0, 0.02), metric=m)]
+    others = [claim(rule(metric="ece"), id="C018"), claim(rule(metric="brier"), id="C019")]
+    family = one([asked, *others], inside + nothing)
+    assert family[0].word == "inconclusive"
+    assert "Holm" in family[0].reason
+
+
 def test_what_was_not_tested_is_not_in_the_family(rule, claim, pairs, exactly):
     few = pairs([0.0, 0.1], metric="ece")
     claims = [claim(rule()), claim(rule(metric="ece"), id="C018")]
