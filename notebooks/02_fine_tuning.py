@@ -535,9 +535,8 @@ plt.show()
 # A network that has learnt nothing predicts the shares of the classes, and that is a respectable loss. One that has
 # begun to learn from a few dozen images is wrong with great confidence on some cases, which costs more than modesty. So
 # the loss may call the *untrained* network the best, and a study that goes by it compares fine-tuning with nothing at
-# all and reports a huge benefit of transfer. On the chest radiographs of the `teach` profile, with 64 images, the
-# choice by loss gives the arm from scratch an AUROC of about .5, the choice by AUROC about .8. When a published
-# baseline from scratch stands at chance, ask how its epoch was chosen.
+# all and reports a huge benefit of transfer. When a published baseline from scratch stands at chance, ask how its
+# epoch was chosen.
 
 # %% [markdown]
 # ## Policies: what trains, and how fast
