@@ -119,7 +119,8 @@ pd.DataFrame(
 # *What do the classes look like?*
 
 # %% tags=["nbval-ignore-output"]
-cards.contact_sheet(archive, per_class=5, seed=0)
+used = np.sort(np.concatenate([parts.train, parts.val, parts.test]))  # all images, or those of one domain
+cards.contact_sheet(archive.subset(used), per_class=5, seed=0)
 
 # %% [markdown]
 # One image will serve as the example through the next sections. It is brought to the working size, as a single channel

@@ -141,7 +141,8 @@ for finding in audit.audit(archive, parts).findings:
 # question behind truncation: texture is a matter for low layers, the arrangement of parts for high ones.
 
 # %% tags=["nbval-ignore-output"]
-cards.contact_sheet(archive, per_class=5, seed=0)
+used = np.sort(np.concatenate([parts.train, parts.val, parts.test]))  # all images, or those of one domain
+cards.contact_sheet(archive.subset(used), per_class=5, seed=0)
 
 # %% [markdown]
 # The division into training pool, validation and test is made once, by patient where patients are known. A seed draws

@@ -120,7 +120,8 @@ pd.Series(cards.describe(archive, registry.card(dataset)), name=dataset).to_fram
 # *What do the classes look like?* On the phantoms a class is a kind of lesion: its outline or its inner texture.
 
 # %% tags=["nbval-ignore-output"]
-cards.contact_sheet(archive, per_class=5, seed=0)
+used = archive.domains == domain if domain else slice(None)
+cards.contact_sheet(archive.subset(used), per_class=5, seed=0)
 
 # %% [markdown]
 # ### What the audit says
