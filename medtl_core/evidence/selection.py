@@ -66,13 +66,16 @@ def _labels(chosen: pd.DataFrame) -> list[str]:
 
 
 def strata(rule: Rule, chosen: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any], pd.DataFrame]]:
-    """The parts that are judged apart: data set, levels of the factors in `by`, records."""
+    """The parts that are judged apart: data set, levels of the factors in `by`, records.
+
+    A part at which one of the rule's arms was never run has not been measured and is left out.
+    """
+    arms = {arm for arm in (rule.treatment, rule.control) if arm is not None}
     for name, part in chosen.groupby(LABEL, sort=True):
-        if not rule.by:
-            yield str(name), {}, part
-            continue
-        for levels, stratum in part.groupby(rule.by, sort=True):
-            yield str(name), dict(zip(rule.by, levels, strict=True)), stratum
+        stratified = part.groupby(rule.by, sort=True) if rule.by else [((), part)]
+        for levels, stratum in stratified:
+            if arms <= set(stratum["arm"]):
+                yield str(name), dict(zip(rule.by, levels, strict=True)), stratum
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,15 @@ def test_seeds_without_a_partner_are_dropped_and_counted(rule, pairs, frame, rec
     records = [r for r in pairs([0.1] * 7) if not (r.arm == "scratch" and r.seed in (2, 5))]
     found = measure(rule(), frame(records))[0]
     assert (found.seeds, found.dropped) == (5, 2)
-    alone = measure(rule(), frame([r for r in pairs([0.1] * 5) if r.arm == "full"]))[0]
-    assert (alone.seeds, alone.interval) == (0, None)
+
+
+def test_a_data_set_or_stratum_without_one_of_the_arms_was_not_measured(rule, pairs, frame):
+    whole = pairs([0.1] * 5, dataset="whole", factors={"n": 64})
+    alone = [r for r in pairs([0.1] * 5, dataset="alone", factors={"n": 64}) if r.arm == "full"]
+    small = [r for r in pairs([0.1] * 5, dataset="whole", factors={"n": 16}) if r.arm == "scratch"]
+    assert measure(rule(), frame(alone)) == []
+    assert [found.dataset for found in measure(rule(), frame(whole, alone))] == ["whole"]
+    assert [found.stratum for found in measure(rule(by=["n"]), frame(whole, small))] == [{"n": 64}]
 
 
 def test_a_pair_has_the_same_factors(rule, record, frame):
