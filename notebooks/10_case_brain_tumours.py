@@ -888,8 +888,8 @@ if "grouped" in KINDS:
 # *Can a few training images speak for nearly all test images?* In many dimensions they can: points near the middle of
 # the cloud become neighbours of almost everything, and hand out their label everywhere. Such **hubs** (Radovanović et
 # al. 2010) are a way for *k*-NN to fail on features that an SVM reads without trouble. The table counts, for each seed,
-# the share of test images that have the most popular training image among their five nearest. Without hubs it would be
-# about five divided by the number of training images.
+# the share of test images that have the most popular training image among their five nearest. For an average training
+# image that share is five divided by the number of training images.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -1262,4 +1262,6 @@ print(check_4(lambda counts: np.mean(2 * np.diag(counts) / (counts.sum(0) + coun
 # - Cover, T., Hart, P. (1967). Nearest neighbor pattern classification. *IEEE Transactions on Information Theory* 13(1).
 # - Sharif Razavian, A. et al. (2014). CNN features off-the-shelf: an astounding baseline for recognition. *CVPR
 #   workshops*. Features of a frozen network with an SVM.
+# - Radovanović, M., Nanopoulos, A., Ivanović, M. (2010). Hubs in space: popular nearest neighbors in high-dimensional
+#   data. *Journal of Machine Learning Research* 11.
 # - Szegedy, C. et al. (2015). Going deeper with convolutions. *CVPR*. GoogLeNet.
