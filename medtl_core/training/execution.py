@@ -1,6 +1,9 @@
 """Carrying out the trials of a study: one by one, or in worker processes with their share of threads."""
 
+import ctypes
+import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -92,4 +95,19 @@ def _perform_in_worker(
     """`_perform` in another process, which may have served an earlier study with another environment."""
     torch.set_num_threads(threads)
     os.environ.update(environment)
-    return _perform(trial, task, folder)
+    done = _perform(trial, task, folder)
+    _give_freed_memory_back()
+    return done
+
+
+def _give_freed_memory_back() -> None:
+    """Return what was freed to the system, where the C library can be asked to (glibc).
+
+    joblib takes freed memory that a worker still holds for a leak and replaces the worker, which then has to
+    import and to load everything anew.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
