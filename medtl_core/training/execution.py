@@ -17,6 +17,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.training.determinism import seeded, select_device
 from medtl_core.training.trial import FinishedTrial, TrialStore, checked_outcome
 
+_SHORT_TRIAL = 0.5  # seconds; what takes less frees little, and giving memory back takes a tenth of a second
 TrialFunction = Callable[..., Mapping[str, Any]]
 
 
@@ -95,8 +96,10 @@ def _perform_in_worker(
     """`_perform` in another process, which may have served an earlier study with another environment."""
     torch.set_num_threads(threads)
     os.environ.update(environment)
+    started = time.perf_counter()
     done = _perform(trial, task, folder)
-    _give_freed_memory_back()
+    if time.perf_counter() - started > _SHORT_TRIAL:
+        _give_freed_memory_back()
     return done
 
 
