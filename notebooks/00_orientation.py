@@ -36,7 +36,7 @@
 # **The statements of the survey that this notebook answers**, in our own words and drawn from the register:
 
 # %%
-from medtl_core.evidence.ledger import statements_table
+from medtl_core.reporting.verdict_tables import statements_table
 
 statements_table("00_orientation")
 
@@ -90,30 +90,31 @@ from torch import nn
 from torch.nn import functional as F
 
 from medtl_core.backbones import zoo
-from medtl_core.data import audit, cards, registry, shifts
-from medtl_core.data.distribution_shift import distribution_shift
+from medtl_core.data import audit, cards, corruptions
+from medtl_core.data.sources import registry
 from medtl_core.data.splits import nested_subset, split
-from medtl_core.data.tensors import ResidentSet
-from medtl_core.data.transfer_setting import (
+from medtl_core.data.tensors import DeviceDataset
+from medtl_core.evaluation.discrepancy import median_bandwidth, mmd2, mmd_test, proxy_a_distance
+from medtl_core.evaluation.metrics import auroc
+from medtl_core.evaluation.statistics import mean_t, paired_t
+from medtl_core.evidence.record_store import record_check
+from medtl_core.evidence.register import load_register
+from medtl_core.reporting.text_table import TextTable
+from medtl_core.reporting.verdict_tables import notebook_verdicts
+from medtl_core.study.seeding import seed_everything, select_device
+from medtl_core.study.study import Study
+from medtl_core.study.trial import Predictions
+from medtl_core.training.features import FeatureSet, pooled_features
+from medtl_core.training.prediction import predict
+from medtl_core.transfer.mean_teacher import MeanTeacherConfig, gaussian_noise, train_mean_teacher
+from medtl_core.transfer.shift_kinds import distribution_shift
+from medtl_core.transfer.transfer_setting import (
     APPROACHES_IN,
     Domain,
     Task,
     transfer_approaches,
     transfer_setting,
 )
-from medtl_core.evaluation.discrepancy import median_bandwidth, mmd2, mmd_test, proxy_a_distance
-from medtl_core.evaluation.metrics import auroc
-from medtl_core.evaluation.statistics import mean_t, paired_t
-from medtl_core.evidence.ledger import notebook_verdicts
-from medtl_core.evidence.records import record_check
-from medtl_core.evidence.register import load_register
-from medtl_core.evidence.text_table import TextTable
-from medtl_core.training.determinism import seed_everything, select_device
-from medtl_core.training.features import FeatureSet, pooled_features
-from medtl_core.training.mean_teacher import MeanTeacherConfig, gaussian_noise, train_mean_teacher
-from medtl_core.training.prediction import predict
-from medtl_core.training.study import Study
-from medtl_core.training.trial import Predictions
 
 sns.set_theme(style="whitegrid", palette="colorblind")
 plt.rcParams["figure.dpi"] = 80
@@ -449,7 +450,7 @@ def features_of(index: np.ndarray, images: np.ndarray | None = None) -> np.ndarr
     if images is not None:
         cases = dataclasses.replace(cases, images=images)
     return (
-        pooled_features(model, ResidentSet.from_archive(cases, np.arange(cases.n), device, image_size))
+        pooled_features(model, DeviceDataset.from_archive(cases, np.arange(cases.n), device, image_size))
         .cpu()
         .numpy()
     )
@@ -543,7 +544,7 @@ print("by hand and by the package: the same MMD")
 
 # %% tags=["nbval-ignore-output"]
 comparisons = {"source: training against test": (pool_features[i], test_features[j])}
-blurred = shifts.shifted(archive.images[test], "blur", 3)
+blurred = corruptions.shifted(archive.images[test], "blur", 3)
 comparisons["training against blurred test"] = (pool_features[i], features_of(test, blurred)[j])
 for name, found in list(target_features.items())[:2]:
     a, b = matched(pool, targets[name], seed=0)
@@ -616,7 +617,7 @@ print("by hand and by the package: the same proxy A-distance")
 
 # %% tags=["nbval-ignore-output"]
 def tiny_pixels(found, index: np.ndarray) -> np.ndarray:
-    return ResidentSet.from_archive(found, index, "cpu", 16).images.flatten(1).numpy() / 255
+    return DeviceDataset.from_archive(found, index, "cpu", 16).images.flatten(1).numpy() / 255
 
 
 def independent_cases(found, name: str, seed: int = 0) -> np.ndarray:
@@ -675,11 +676,11 @@ if bars:
 # *What do the shifts look like?*
 
 # %% tags=["nbval-ignore-output"]
-kinds = shifts.kinds_for(archive.channels)
+kinds = corruptions.kinds_for(archive.channels)
 figure, axes = plt.subplots(len(kinds), 5, figsize=(8, 1.7 * len(kinds)))
 for row, kind in zip(axes, kinds, strict=True):
     for severity, axis in enumerate(row):
-        shown = shifts.shifted(archive.images[test[:1]], kind, severity)[0]
+        shown = corruptions.shifted(archive.images[test[:1]], kind, severity)[0]
         axis.imshow(shown, cmap="gray", vmin=0, vmax=255)
         axis.set_title(f"{kind}, severity {severity}", fontsize=8)
         axis.axis("off")
@@ -697,7 +698,7 @@ plt.show()
 
 # %% tags=["nbval-ignore-output"]
 shifted_features = {
-    (kind, severity): features_of(test, shifts.shifted(archive.images[test], kind, severity))
+    (kind, severity): features_of(test, corruptions.shifted(archive.images[test], kind, severity))
     if severity
     else test_features
     for kind in kinds

@@ -31,7 +31,7 @@
 # **The statements of the survey that this notebook tests**, in our own words and drawn from the register:
 
 # %%
-from medtl_core.evidence.ledger import statements_table
+from medtl_core.reporting.verdict_tables import statements_table
 
 statements_table("01_cnn_basics")
 
@@ -77,19 +77,20 @@ from sklearn.svm import SVC
 from torch import nn
 from torch.nn import functional as F
 
-from medtl_core.backbones import policies
-from medtl_core.data import audit, cards, registry
-from medtl_core.data.known_bayes import draw_known_bayes
+from medtl_core.data import audit, cards
+from medtl_core.data.phantoms.known_bayes import draw_known_bayes
+from medtl_core.data.sources import registry
 from medtl_core.data.splits import nested_subset, split
-from medtl_core.data.tensors import Normalisation, ResidentSet
+from medtl_core.data.tensors import DeviceDataset, Normalisation
 from medtl_core.evaluation.metrics import all_metrics
 from medtl_core.evaluation.statistics import mean_t, paired_t
-from medtl_core.evidence.ledger import notebook_verdicts
-from medtl_core.evidence.records import record_check
-from medtl_core.training.determinism import seed_everything, select_device
-from medtl_core.training.fit import FitConfig, fit, predict
-from medtl_core.training.study import Study
-from medtl_core.training.trial import Predictions
+from medtl_core.evidence.record_store import record_check
+from medtl_core.reporting.verdict_tables import notebook_verdicts
+from medtl_core.study.seeding import seed_everything, select_device
+from medtl_core.study.study import Study
+from medtl_core.study.trial import Predictions
+from medtl_core.training import policies
+from medtl_core.training.loop import FitConfig, fit, predict
 
 sns.set_theme(style="whitegrid", palette="colorblind")
 plt.rcParams["figure.dpi"] = 80
@@ -127,7 +128,7 @@ cards.contact_sheet(archive.subset(used), per_class=5, seed=0)
 # between 0 and 1.
 
 # %%
-images = ResidentSet.from_archive(archive, np.arange(archive.n), device, size=image_size)
+images = DeviceDataset.from_archive(archive, np.arange(archive.n), device, size=image_size)
 example = images.images[int(parts.train[0])].float().mean(0).cpu().numpy() / 255
 print("example image:", example.shape, "test images:", len(parts.test))
 
@@ -624,7 +625,7 @@ def shift_consistency(network: nn.Module, reference: np.ndarray) -> float:
     agree = []
     for pixels in (1, 2, 3, 4):
         for axis in (-1, -2):
-            moved = ResidentSet(torch.roll(test.images, pixels, dims=axis), test.labels)
+            moved = DeviceDataset(torch.roll(test.images, pixels, dims=axis), test.labels)
             agree.append((predict(network, moved, CENTRED).argmax(1) == reference.argmax(1)).mean())
     return float(np.mean(agree))
 
@@ -878,9 +879,9 @@ plt.show()
 
 
 # %%
-def as_resident(drawn) -> ResidentSet:
+def as_resident(drawn) -> DeviceDataset:
     pixels = torch.from_numpy(drawn.images).unsqueeze(1).to(device)
-    return ResidentSet(pixels, torch.from_numpy(drawn.labels).to(device))
+    return DeviceDataset(pixels, torch.from_numpy(drawn.labels).to(device))
 
 
 def near_bayes(arm: str, seed: int, n: int) -> dict:

@@ -32,7 +32,7 @@
 # **The statements of the survey that this notebook tests**, in our own words and drawn from the register:
 
 # %%
-from medtl_core.evidence.ledger import statements_table
+from medtl_core.reporting.verdict_tables import statements_table
 
 statements_table("02_fine_tuning")
 
@@ -86,25 +86,27 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
-from medtl_core.backbones import policies, stages, zoo
+from medtl_core.backbones import stages, zoo
 from medtl_core.backbones.cost import cost
-from medtl_core.backbones.initialisation import keep_only_moments
-from medtl_core.data import audit, cards, registry
+from medtl_core.data import audit, cards
+from medtl_core.data.sources import registry
 from medtl_core.data.splits import nested_subset, split
-from medtl_core.data.tensors import Normalisation, ResidentSet
+from medtl_core.data.tensors import DeviceDataset, Normalisation
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.calibration import reliability_table
 from medtl_core.evaluation.label_efficiency import labels_needed
 from medtl_core.evaluation.metrics import all_metrics, auroc, recall_per_class
 from medtl_core.evaluation.statistics import mean_t, paired_t
-from medtl_core.evidence.ledger import notebook_verdicts
-from medtl_core.evidence.records import RecordStore, record_check, run_directory
-from medtl_core.training.determinism import seed_everything, select_device
+from medtl_core.evidence.record_store import RecordStore, record_check, run_directory
+from medtl_core.reporting.verdict_tables import notebook_verdicts
+from medtl_core.study.seeding import seed_everything, select_device
+from medtl_core.study.study import Study
+from medtl_core.study.trial import Predictions
+from medtl_core.training import policies
 from medtl_core.training.features import FeatureSet, pooled_features
-from medtl_core.training.fit import FitConfig, fit, predict
-from medtl_core.training.pretrain import Source, pretrain
-from medtl_core.training.study import Study
-from medtl_core.training.trial import Predictions
+from medtl_core.training.loop import FitConfig, fit, predict
+from medtl_core.transfer.initialisation import mean_var_init
+from medtl_core.transfer.pretraining import Source, pretrain
 
 sns.set_theme(style="whitegrid", palette="colorblind")
 plt.rcParams["figure.dpi"] = 80
@@ -196,7 +198,7 @@ pd.Series(
 
 # %%
 cuts = stages.cut_points(pretrained.network)
-one_image = ResidentSet.from_archive(archive, parts.train[:1], device, size=image_size)
+one_image = DeviceDataset.from_archive(archive, parts.train[:1], device, size=image_size)
 with torch.inference_mode():
     maps = stages.activations(
         pretrained.network.to(device).eval(), one_image.inputs(slice(0, 1), pretrained.normalisation)
@@ -276,7 +278,7 @@ plt.show()
 # identity, and identities are worth checking.
 
 # %%
-everything = ResidentSet.from_archive(archive, np.arange(archive.n), device, size=image_size)
+everything = DeviceDataset.from_archive(archive, np.arange(archive.n), device, size=image_size)
 features = pooled_features(pretrained, everything)
 some = torch.arange(8, device=device)
 with torch.inference_mode():
@@ -731,7 +733,7 @@ def begin(start: str, seed: int) -> tuple[torch.nn.Module, Normalisation]:
     model = zoo.build(backbone, num_classes=archive.n_classes, pretrained=with_weights, seed=seed)
     assert model.weights in (WEIGHTS, "random")
     if start == "moments":
-        keep_only_moments(model.network, seed)
+        mean_var_init(model.network, seed)
     if start in medical_sources:
         head = set(zoo.head_of(model.network).parameters())
         own = dict(model.network.named_parameters())

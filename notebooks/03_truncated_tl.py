@@ -34,7 +34,7 @@
 # **The statements of the survey that this notebook tests**, in our own words and drawn from the register:
 
 # %%
-from medtl_core.evidence.ledger import statements_table
+from medtl_core.reporting.verdict_tables import statements_table
 
 statements_table("03_truncated_tl")
 
@@ -84,27 +84,29 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from medtl_core.backbones import families, policies, stages, zoo
-from medtl_core.backbones.cut_costs import costs_of_cuts
+from medtl_core.backbones import families, stages, zoo
 from medtl_core.backbones.latency import measure_latency
 from medtl_core.backbones.memory import counted_peak_bytes
 from medtl_core.backbones.similarity import linear_cka, noise_floor
-from medtl_core.backbones.transfusion import transfuse
-from medtl_core.backbones.truncation import Truncation, truncate
-from medtl_core.data import audit, cards, registry
+from medtl_core.data import audit, cards
+from medtl_core.data.sources import registry
 from medtl_core.data.splits import nested_subset, split
-from medtl_core.data.tensors import ResidentSet
+from medtl_core.data.tensors import DeviceDataset
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import all_metrics, auprc, auroc
 from medtl_core.evaluation.statistics import detectable_effect, mean_t, paired_t
-from medtl_core.evidence.ledger import notebook_verdicts
-from medtl_core.evidence.records import record_check
-from medtl_core.training.cut_search import exhaustive_search, two_stage_search
-from medtl_core.training.determinism import seed_everything, select_device
-from medtl_core.training.fit import FitConfig, fit, predict
-from medtl_core.training.study import Study
-from medtl_core.training.sweep import features_at_cuts, sweep
-from medtl_core.training.trial import Predictions
+from medtl_core.evidence.record_store import record_check
+from medtl_core.reporting.verdict_tables import notebook_verdicts
+from medtl_core.study.seeding import seed_everything, select_device
+from medtl_core.study.study import Study
+from medtl_core.study.trial import Predictions
+from medtl_core.training import policies
+from medtl_core.training.loop import FitConfig, fit, predict
+from medtl_core.truncation.cut_costs import costs_of_cuts
+from medtl_core.truncation.cut_search import exhaustive_search, two_stage_search
+from medtl_core.truncation.probe_sweep import features_at_cuts, sweep
+from medtl_core.truncation.transfusion import transfuse
+from medtl_core.truncation.truncated import Truncation, truncate
 
 sns.set_theme(style="whitegrid", palette="colorblind")
 plt.rcParams["figure.dpi"] = 80
@@ -342,7 +344,7 @@ needed = np.unique(
         + [validation_images(seed) for seed in range(seeds)]
     )
 )
-images = ResidentSet.from_archive(archive, np.arange(archive.n), device, size=image_size)
+images = DeviceDataset.from_archive(archive, np.arange(archive.n), device, size=image_size)
 features = features_at_cuts(pretrained, images.select(needed))
 labels = archive.labels[needed]
 

@@ -33,7 +33,7 @@
 # **The statements of the survey that this notebook tests**, in our own words and drawn from the register:
 
 # %%
-from medtl_core.evidence.ledger import statements_table
+from medtl_core.reporting.verdict_tables import statements_table
 
 statements_table("10_case_brain_tumours")
 
@@ -81,24 +81,26 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from medtl_core.backbones import policies, zoo
-from medtl_core.data import audit, cards, registry
-from medtl_core.data.identical import content_ids, joined_groups
+from medtl_core.backbones import zoo
+from medtl_core.data import audit, cards
+from medtl_core.data.duplicates import content_ids, joined_groups
+from medtl_core.data.sources import registry
 from medtl_core.data.splits import Split, nested_subset, split
-from medtl_core.data.tensors import ResidentSet
+from medtl_core.data.tensors import DeviceDataset
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import all_metrics
 from medtl_core.evaluation.statistics import mean_t, paired_t
-from medtl_core.evidence.ledger import notebook_verdicts
-from medtl_core.evidence.records import record_check
-from medtl_core.training.determinism import seed_everything, select_device
+from medtl_core.evidence.record_store import record_check
+from medtl_core.reporting.verdict_tables import notebook_verdicts
+from medtl_core.study.array_cache import kept_arrays
+from medtl_core.study.cache_key import trial_key
+from medtl_core.study.fingerprint import fingerprint
+from medtl_core.study.seeding import seed_everything, select_device
+from medtl_core.study.study import Study
+from medtl_core.study.trial import Predictions
+from medtl_core.training import policies
 from medtl_core.training.features import FeatureSet, pooled_features
-from medtl_core.training.fingerprint import fingerprint
-from medtl_core.training.fit import FitConfig, fit, predict
-from medtl_core.training.kept_arrays import kept_arrays
-from medtl_core.training.keys import trial_key
-from medtl_core.training.study import Study
-from medtl_core.training.trial import Predictions
+from medtl_core.training.loop import FitConfig, fit, predict
 
 sns.set_theme(style="whitegrid", palette="colorblind")
 plt.rcParams["figure.dpi"] = 80
@@ -264,7 +266,7 @@ print(f"{n_train} training and {n_val} validation images for each of: {', '.join
 # *How far away is the nearest training image, in pixels?* One curve for each split, over all test images.
 
 # %% tags=["nbval-ignore-output"]
-resident = ResidentSet.from_archive(archive, np.arange(archive.n), device, size=image_size)
+resident = DeviceDataset.from_archive(archive, np.arange(archive.n), device, size=image_size)
 pixels = resident.images.float().mean(1).flatten(1).cpu().numpy() / 255
 
 

@@ -34,7 +34,7 @@
 # **The statements of the survey that this notebook tests**, in our own words and drawn from the register:
 
 # %%
-from medtl_core.evidence.ledger import statements_table
+from medtl_core.reporting.verdict_tables import statements_table
 
 statements_table("11_case_covid19")
 
@@ -88,25 +88,27 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
-from medtl_core.backbones import policies, zoo
-from medtl_core.data import audit, cards, registry
-from medtl_core.data.background import background_only, centre_only, inscribed_ellipse
-from medtl_core.data.contrast import equalise_contrast
-from medtl_core.data.phantom_acquisition import stamp_marks
-from medtl_core.data.phantoms import SPECS, Domain, draw
+from medtl_core.backbones import zoo
+from medtl_core.data import audit, cards
+from medtl_core.data.clahe import equalise_contrast
+from medtl_core.data.masking import background_only, centre_only, inscribed_ellipse
+from medtl_core.data.phantoms.acquisition import stamp_marks
+from medtl_core.data.phantoms.phantoms import SPECS, Domain, draw
+from medtl_core.data.sources import registry
 from medtl_core.data.splits import nested_subset, split
-from medtl_core.data.tensors import ResidentSet
+from medtl_core.data.tensors import DeviceDataset
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import all_metrics, auroc
 from medtl_core.evaluation.statistics import mean_t, paired_t
-from medtl_core.evidence.ledger import notebook_verdicts
-from medtl_core.evidence.records import record_check
+from medtl_core.evidence.record_store import record_check
 from medtl_core.evidence.register import load_register
-from medtl_core.training.determinism import seed_everything, select_device
+from medtl_core.reporting.verdict_tables import notebook_verdicts
+from medtl_core.study.seeding import seed_everything, select_device
+from medtl_core.study.study import Study
+from medtl_core.study.trial import Predictions
+from medtl_core.training import policies
 from medtl_core.training.features import FeatureSet, pooled_features
-from medtl_core.training.fit import FitConfig, fit, predict
-from medtl_core.training.study import Study
-from medtl_core.training.trial import Predictions
+from medtl_core.training.loop import FitConfig, fit, predict
 
 sns.set_theme(style="whitegrid", palette="colorblind")
 plt.rcParams["figure.dpi"] = 80
@@ -339,10 +341,10 @@ plt.show()
 # %% tags=["nbval-ignore-output"]
 model = zoo.build(backbone, num_classes=archive.n_classes, pretrained=True, seed=0)
 started = time.perf_counter()
-images = ResidentSet.from_archive(archive, np.arange(archive.n), device, size=image_size)
+images = DeviceDataset.from_archive(archive, np.arange(archive.n), device, size=image_size)
 FEATURES = {"whole": pooled_features(model, images).cpu().numpy()}
 for name in ("clahe", "background", "centre"):
-    resident = ResidentSet.from_archive(VARIANTS[name], np.arange(archive.n), device, size=image_size)
+    resident = DeviceDataset.from_archive(VARIANTS[name], np.arange(archive.n), device, size=image_size)
     FEATURES[name] = pooled_features(model, resident).cpu().numpy()
 seconds_for_features = time.perf_counter() - started
 WEIGHTS = {
@@ -995,8 +997,8 @@ def stamped(plain, marked: np.ndarray, seed: int):
     return replace(plain, images=pixels)
 
 
-def resident_features(archive) -> tuple[ResidentSet, np.ndarray]:
-    resident = ResidentSet.from_archive(archive, np.arange(archive.n), device)
+def resident_features(archive) -> tuple[DeviceDataset, np.ndarray]:
+    resident = DeviceDataset.from_archive(archive, np.arange(archive.n), device)
     return resident, pooled_features(model, resident).cpu().numpy()
 
 
@@ -1033,7 +1035,7 @@ def hit(peak_of: np.ndarray, where: np.ndarray) -> bool:
     return bool(near[round(row), round(column)])
 
 
-def maps_of(head, resident: ResidentSet, cases: np.ndarray) -> dict[str, np.ndarray]:
+def maps_of(head, resident: DeviceDataset, cases: np.ndarray) -> dict[str, np.ndarray]:
     """Three maps (M, H, W) of the chosen cases for class 1."""
     index = torch.as_tensor(cases, device=device)
     x = resident.inputs(index, model.normalisation)

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from medtl_core import __version__, cli
-from medtl_core.data.archive import Archive, write_archive
+from medtl_core import __version__
+from medtl_core.cli import app as cli
+from medtl_core.data.archives.archive import Archive, write_archive
 from medtl_core.evidence.record import Record
-from medtl_core.evidence.records import RecordStore
+from medtl_core.evidence.record_store import RecordStore
 
 CLAIMS = """\
 - {id: C001, section: "1", statement: "A", kind: method, treatment: test, notebook: 01_a, about: method,
@@ -91,7 +92,7 @@ def one_line(answer):
 def test_help_imports_nothing_heavy(arguments):
     code = (
         f"import sys; sys.argv = ['medtl', *{arguments!r}]\n"
-        "from medtl_core.cli import main\n"
+        "from medtl_core.cli.app import main\n"
         "try:\n    main()\n"
         "except SystemExit as left:\n    assert left.code == 0, left.code\n"
         "heavy = {'torch', 'pandas', 'papermill', 'numpy', 'scipy', 'distributed', 'timm', 'matplotlib'}\n"
@@ -133,7 +134,7 @@ def test_no_space_and_no_right_are_one_line(medtl, monkeypatch, number):
     def fail(name):
         raise OSError(number, os.strerror(number), "sheet.png")
 
-    monkeypatch.setattr("medtl_core.data.registry.load", fail)
+    monkeypatch.setattr("medtl_core.data.sources.registry.load", fail)
     assert one_line(medtl("data", "show", "mine")).startswith("medtl: sheet.png: cannot be written (")
 
 
@@ -141,7 +142,7 @@ def test_other_errors_of_the_system_are_not_hidden(monkeypatch):
     def fail(name):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("medtl_core.data.registry.load", fail)
+    monkeypatch.setattr("medtl_core.data.sources.registry.load", fail)
     monkeypatch.setattr(sys, "argv", ["medtl", "data", "show", "mine"])
     with pytest.raises(OSError, match="Input/output"):
         cli.main()
@@ -179,7 +180,7 @@ def test_data_verify(medtl, tmp_path, monkeypatch):
     for name in ("broken", "torn"):
         (tmp_path / "data" / f"{name}.npz").write_bytes(b"cut")
     # without the phantoms, which take their time to draw
-    monkeypatch.setattr("medtl_core.data.registry.names_at_hand", lambda: ["broken", "mine", "torn"])
+    monkeypatch.setattr("medtl_core.data.sources.registry.names_at_hand", lambda: ["broken", "mine", "torn"])
     status, out, err = medtl("data", "verify")
     assert status == 2
     assert [line.split(":")[0] for line in out.splitlines() if line.startswith("mine")] == ["mine"]
@@ -273,7 +274,7 @@ def test_bench(medtl, monkeypatch):
 
 
 def test_a_closed_pipe_is_no_error_message():
-    code = "import sys; sys.argv = ['medtl', 'data', 'list']\nfrom medtl_core.cli import main\nmain()"
+    code = "import sys; sys.argv = ['medtl', 'data', 'list']\nfrom medtl_core.cli.app import main\nmain()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

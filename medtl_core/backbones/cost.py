@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from medtl_core.backbones.abstract import call_without_data
+from medtl_core.backbones.meta_device import call_on_meta_device
 from medtl_core.errors import MedtlError
 
 COUNTING_BATCH = 2  # batch norm in training mode refuses a single image whose feature map is 1 x 1
@@ -38,7 +38,7 @@ def cost(network: nn.Module, input_shape: tuple[int, int, int, int]) -> Cost:
     images, channels, height, width = input_shape
     with FlopCounterMode(display=False) as counter:
         try:
-            call_without_data(network, (COUNTING_BATCH, channels, height, width))
+            call_on_meta_device(network, (COUNTING_BATCH, channels, height, width))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise MedtlError(

@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from medtl_core.backbones.abstract import call_without_data
 from medtl_core.backbones.families import Unit, units
+from medtl_core.backbones.meta_device import call_on_meta_device
 from medtl_core.errors import MedtlError
 
 Level = Literal["block", "stage"]
@@ -59,7 +59,7 @@ def cut_points(network: nn.Module, level: Level = "block") -> list[CutPoint]:
     """
     chain = units(network)
     kept = _kept(chain, level)
-    outputs = call_without_data(_Walk(network, chain, kept), (2, 3, 224, 224))
+    outputs = call_on_meta_device(_Walk(network, chain, kept), (2, 3, 224, 224))
     return [
         CutPoint(index, chain[i].name, chain[i].modules[-1], chain[i].stage, output.shape[1])
         for index, (i, output) in enumerate(zip(kept, outputs, strict=True))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medtl_core.data.archive import Archive
-from medtl_core.data.archive_checks import SPLIT_WORDS
-from medtl_core.data.identical import content_ids, split_leaks
+from medtl_core.data.archives.archive import Archive
+from medtl_core.data.archives.checks import SPLIT_WORDS
+from medtl_core.data.duplicates import content_ids, split_leaks
 from medtl_core.data.splits import Split
 
 _EXAMPLES = 5

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medtl_core.data.archive import Archive
+from medtl_core.data.archives.archive import Archive
 from medtl_core.errors import MedtlError
 
 
@@ -30,7 +30,7 @@ class Normalisation:
 
 
 @dataclass(frozen=True)
-class ResidentSet:
+class DeviceDataset:
     """Images uint8 (N, C, H, W), C of 1 or 3, and labels int64 (N,), on one device."""
 
     images: Tensor
@@ -39,7 +39,7 @@ class ResidentSet:
     @classmethod
     def from_archive(
         cls, archive: Archive, index: np.ndarray, device: torch.device | str, size: int | None = None
-    ) -> ResidentSet:
+    ) -> DeviceDataset:
         """The images of `index`, brought to `size` x `size` px (bilinear, anti-aliased) if a size is given.
 
         Raises MedtlError for images that are not square where a size is given: they would be distorted.
@@ -60,10 +60,10 @@ class ResidentSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def select(self, index: Tensor | np.ndarray) -> ResidentSet:
+    def select(self, index: Tensor | np.ndarray) -> DeviceDataset:
         """The cases of `index` (M,), in its order."""
         chosen = torch.as_tensor(index, dtype=torch.int64, device=self.labels.device)
-        return ResidentSet(self.images[chosen], self.labels[chosen])
+        return DeviceDataset(self.images[chosen], self.labels[chosen])
 
     def inputs(self, index: Tensor | slice, normalisation: Normalisation | None, channels: int = 3) -> Tensor:
         """Network inputs float32 (n, `channels`, H, W) in channels_last layout; grey images are replicated.

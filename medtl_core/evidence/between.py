@@ -5,9 +5,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from medtl_core.evidence.decision import LEVEL, Word
+from medtl_core.evidence.pairing import paired_effects, select, strata
 from medtl_core.evidence.register import Rule
-from medtl_core.evidence.selection import paired_effects, select, strata
-from medtl_core.evidence.words import LEVEL, Word
 
 PERMUTATIONS = 9999
 RANDOM_STATE = 0

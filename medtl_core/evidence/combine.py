@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from medtl_core.evidence.words import Word
+from medtl_core.evidence.decision import Word
 
 ORDER: tuple[Word, ...] = (
     "supported", "supported with conditions", "inconclusive", "not supported", "contradicted",

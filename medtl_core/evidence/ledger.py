@@ -9,16 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from medtl_core.evidence.age import changed_rules
-from medtl_core.evidence.atomic import write_text
-from medtl_core.evidence.cases import CaseIntervals
+from medtl_core.evidence.case_resampling import CaseIntervals
 from medtl_core.evidence.record import Record, to_frame
-from medtl_core.evidence.records import RecordStore, run_directory
-from medtl_core.evidence.register import Register, load_register
+from medtl_core.evidence.register import Register
 from medtl_core.evidence.rows import entry_row
-from medtl_core.evidence.text_table import TextTable
+from medtl_core.evidence.rule_history import changed_rules
 from medtl_core.evidence.verdict import Verdict, judge_claims
-from medtl_core.evidence.wording import rule_in_words
+from medtl_core.files import write_text
 
 FILE = "ledger.json"
 
@@ -106,53 +103,3 @@ def write_ledger(ledger: Ledger, folder: Path) -> Path:
     """Write `ledger.json` into a run's folder."""
     write_text(folder / FILE, ledger.to_json())
     return folder / FILE
-
-
-def statements_table(notebook: str, register: Register | None = None) -> TextTable:
-    """The statements that a notebook answers, by id: treatment, what is measured, what was expected."""
-    columns = ["id", "statement", "treatment", "what is measured", "expected"]
-    rows = [
-        [
-            claim.id,
-            claim.statement,
-            claim.treatment,
-            "; ".join(rule_in_words(rule) for rule in claim.rules) or "nothing yet",
-            claim.expected,
-        ]
-        for claim in (register or load_register()).of(notebook)
-    ]
-    return TextTable(rows, columns=columns).set_index("id")
-
-
-def notebook_verdicts(
-    notebook: str, store: EvidenceStore | None = None, register: Register | None = None
-) -> TextTable:
-    """Verdicts on a notebook's statements from the records there are (default: this process's run folder).
-
-    One row per rule and data set: the entry's id and verdict, the reading and what it says, then the data set
-    with the verdict there, estimate, 95 % limits, seeds and reason. A statement without records has one row
-    that says why.
-    """
-    ledger = build_ledger(register or load_register(), store or RecordStore(run_directory()), notebook)
-    numbers = ["estimate", "low", "high", "seeds"]
-    rows: list[list[Any]] = []
-    for row in ledger.rows():
-        head = [row["id"], row["verdict"]]
-        parts = [
-            [
-                *head,
-                rule["reading"],
-                rule["says"],
-                name,
-                found["verdict"],
-                *(found[n] for n in numbers),
-                found["reason"],
-            ]
-            for rule in row["rules"]
-            for name, found in rule["datasets"].items()
-        ]
-        rows.extend(parts or [[*head, "", row["statement"], "", "", None, None, None, None, row["reason"]]])
-    table = TextTable(
-        rows, columns=["id", "verdict", "reading", "says", "dataset", "there", *numbers, "reason"]
-    )
-    return table.astype({"estimate": float, "low": float, "high": float, "seeds": "Int64"})

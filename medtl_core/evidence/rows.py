@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 from medtl_core.evidence.combine import combine
+from medtl_core.evidence.decision import Judged, stratum_name
 from medtl_core.evidence.rules import Estimate
 from medtl_core.evidence.verdict import DatasetVerdict, RuleResult, Verdict
 from medtl_core.evidence.wording import effect_in_words, rule_in_words
-from medtl_core.evidence.words import Judged, stratum_name
 
 SIGNIFICANT_DIGITS = 6
 

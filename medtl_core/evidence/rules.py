@@ -20,9 +20,9 @@ from medtl_core.evaluation.statistics import (
     slope,
     spearman_trend,
 )
-from medtl_core.evidence.cases import CaseIntervals
+from medtl_core.evidence.case_resampling import CaseIntervals
+from medtl_core.evidence.pairing import Effects, paired_effects, select, strata
 from medtl_core.evidence.register import Rule, Trend
-from medtl_core.evidence.selection import Effects, paired_effects, select, strata
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq,

@@ -9,11 +9,11 @@ import pandas as pd
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics import holm
 from medtl_core.evidence.between import differ
-from medtl_core.evidence.cases import CaseIntervals
+from medtl_core.evidence.case_resampling import CaseIntervals
 from medtl_core.evidence.combine import combine, grouped
+from medtl_core.evidence.decision import Judged, Word, decide, stratum_name, why_open
 from medtl_core.evidence.register import Claim, Rule
 from medtl_core.evidence.rules import Estimate, measure, measure_overall
-from medtl_core.evidence.words import Judged, Word, decide, stratum_name, why_open
 
 About = Literal["medical_images", "method"]
 Adjusted = tuple[float | None, float | None]

@@ -10,7 +10,7 @@ from typing import Any
 from medtl_core.runner.environment import cores, describe, thread_variables
 from medtl_core.runner.plan import PlannedRun
 from medtl_core.runner.progress import shown
-from medtl_core.runner.store import RunDirectory, write_json
+from medtl_core.runner.run_directory import RunDirectory, write_json
 from medtl_core.runner.task import KernelTask, Outcome
 
 GIB = 2**30

@@ -1,1 +1,1 @@
-"""Training: one loop; trials and studies that are paired over seeds, kept, resumed and run in parallel."""
+"""Training: one loop, policies, frozen features and prediction."""

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from medtl_core.backbones.policies import SCRATCH
 from medtl_core.backbones.zoo import build
-from medtl_core.data.tensors import ResidentSet
-from medtl_core.training.determinism import seeded
-from medtl_core.training.fit import FitConfig, fit
+from medtl_core.data.tensors import DeviceDataset
+from medtl_core.study.seeding import seeded
+from medtl_core.training.loop import FitConfig, fit
+from medtl_core.training.policies import SCRATCH
 
 NETWORKS = ("resnet18", "tf_efficientnet_lite0")
 SIZE = 64  # pixels
@@ -36,7 +36,7 @@ def _measure(name: str, rounds: int, steps: int) -> dict[str, str | int | float]
     backbone = build(name, num_classes=2, pretrained=False, seed=0)
     rng = np.random.default_rng(0)
     n = steps * BATCH
-    train = ResidentSet(
+    train = DeviceDataset(
         torch.from_numpy(rng.integers(0, 256, (n, 3, SIZE, SIZE), np.uint8)), torch.arange(n) % 2
     )
     val = train.select(torch.arange(2))

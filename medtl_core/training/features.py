@@ -16,7 +16,7 @@ from torch import Tensor
 
 from medtl_core.backbones import zoo
 from medtl_core.backbones.zoo import Backbone
-from medtl_core.data.tensors import Normalisation, ResidentSet
+from medtl_core.data.tensors import DeviceDataset, Normalisation
 from medtl_core.training.prediction import evaluation_mode
 
 
@@ -28,7 +28,7 @@ class FeatureSet:
     labels: Tensor
 
     @classmethod
-    def of(cls, backbone: Backbone, data: ResidentSet) -> "FeatureSet":
+    def of(cls, backbone: Backbone, data: DeviceDataset) -> "FeatureSet":
         """Pooled features of all images of `data`."""
         return cls(pooled_features(backbone, data), data.labels)
 
@@ -45,7 +45,7 @@ class FeatureSet:
         return self.features[index]
 
 
-def pooled_features(backbone: Backbone, data: ResidentSet, batch_size: int = 256) -> Tensor:
+def pooled_features(backbone: Backbone, data: DeviceDataset, batch_size: int = 256) -> Tensor:
     """What the head would receive: images -> features (N, D) float32, on the device of `data`.
 
     The network moves there, computes in evaluation mode, and has its modes back afterwards.

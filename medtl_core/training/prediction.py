@@ -13,7 +13,7 @@ from medtl_core.data.tensors import Normalisation
 
 
 class Data(Protocol):
-    """Labelled inputs that live on one device: a `ResidentSet` of images, or a `FeatureSet`."""
+    """Labelled inputs that live on one device: a `DeviceDataset` of images, or a `FeatureSet`."""
 
     @property
     def labels(self) -> Tensor: ...

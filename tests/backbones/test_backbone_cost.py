@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from medtl_core.backbones.cost import cost
-from medtl_core.backbones.policies import LINEAR_PROBE, set_mode
 from medtl_core.backbones.zoo import build
 from medtl_core.errors import MedtlError
+from medtl_core.training.policies import LINEAR_PROBE, set_mode
 
 
 def test_convolution_and_linear_by_hand() -> None:

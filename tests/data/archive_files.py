@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medtl_core.data.archive import read_archive
+from medtl_core.data.archives.archive import read_archive
 from medtl_core.errors import MedtlError
 
 N = 12

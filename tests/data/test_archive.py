@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from archive_files import N, arrays, refused, saved
 
-from medtl_core.data.archive import Archive, read_archive, validate, write_archive
-from medtl_core.data.archive_npz import read_shapes
+from medtl_core.data.archives.archive import Archive, read_archive, validate, write_archive
+from medtl_core.data.archives.npz import read_shapes
 from medtl_core.errors import MedtlError
 
 

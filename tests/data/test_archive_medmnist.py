@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from archive_files import refused, saved
 
-from medtl_core.data.archive import read_archive
+from medtl_core.data.archives.archive import read_archive
 
 
 def medmnist(**changes):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medtl_core.data.archive import Archive, read_archive
+from medtl_core.data.archives.archive import Archive, read_archive
 from medtl_core.data.audit import audit
 from medtl_core.data.splits import Split, split
 

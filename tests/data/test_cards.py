@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from medtl_core.data import cards, registry
-from medtl_core.data.archive import Archive
-from medtl_core.data.dataset_card import DatasetCard
+from medtl_core.data import cards
+from medtl_core.data.archives.archive import Archive
+from medtl_core.data.sources import registry
+from medtl_core.data.sources.dataset_card import DatasetCard
 from medtl_core.errors import MedtlError
 
 CARD = DatasetCard(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from publisher import publishing
 
-from medtl_core.data.download import download
+from medtl_core.data.sources.download import download
 from medtl_core.errors import MedtlError
 
 CONTENT = np.random.default_rng(0).bytes(700_000)

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from medtl_core.data import known_bayes
-from medtl_core.data.known_bayes import draw_known_bayes, power_ratio
+from medtl_core.data.phantoms import known_bayes
+from medtl_core.data.phantoms.known_bayes import draw_known_bayes, power_ratio
 from medtl_core.errors import MedtlError
 
 N = 20_000

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from medtl_core.data import phantom_acquisition as acquisition
-from medtl_core.data import phantom_anatomy as anatomy
-from medtl_core.data import phantom_lesions as lesions
-from medtl_core.data.phantom_acquisition import AcquisitionStyle
+from medtl_core.data.phantoms import acquisition, anatomy, lesions
+from medtl_core.data.phantoms.acquisition import AcquisitionStyle
 
 QUIET = AcquisitionStyle(blur=0, noise=0, bias_field=0)
 

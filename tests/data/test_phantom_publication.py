@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medtl_core.data.audit import audit
-from medtl_core.data.phantoms import SPECS, PhantomSpec, draw
+from medtl_core.data.phantoms.phantoms import SPECS, PhantomSpec, draw
 from medtl_core.data.splits import split
 from medtl_core.errors import MedtlError
 

@@ -10,10 +10,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from medtl_core.data import archive as archives
-from medtl_core.data.phantom_acquisition import AcquisitionStyle
-from medtl_core.data.phantom_lesions import FAMILIES
-from medtl_core.data.phantoms import SPECS, Domain, PhantomSpec, draw
+from medtl_core.data.archives import archive as archives
+from medtl_core.data.phantoms.acquisition import AcquisitionStyle
+from medtl_core.data.phantoms.lesions import FAMILIES
+from medtl_core.data.phantoms.phantoms import SPECS, Domain, PhantomSpec, draw
 from medtl_core.data.splits import split
 from medtl_core.errors import MedtlError
 

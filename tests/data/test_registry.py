@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from publisher import publishing
 
-from medtl_core.data import medmnist_table, registry
+from medtl_core.data.archives import medmnist_table
+from medtl_core.data.sources import registry
 from medtl_core.errors import MedtlError
 
 SETS = {
@@ -83,7 +84,8 @@ def test_every_flat_medmnist_set_at_every_size_as_its_publisher_describes_it(dat
 
 def test_neither_torch_nor_a_download_library_is_imported_and_no_folder_made(tmp_path):
     source = (
-        "import sys; from medtl_core.data import registry; registry.names(); registry.card('pathmnist_64'); "
+        "import sys; from medtl_core.data.sources import registry; registry.names(); "
+        "registry.card('pathmnist_64'); "
         "print(sorted({'torch', 'medmnist', 'requests', 'pooch', 'matplotlib'} & set(sys.modules)))"
     )
     environment = {"HOME": str(tmp_path), "PATH": ""}

@@ -8,8 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
 
-from medtl_core.data.archive import Archive
-from medtl_core.data.identical import content_ids, joined_groups
+from medtl_core.data.archives.archive import Archive
+from medtl_core.data.duplicates import content_ids, joined_groups
 from medtl_core.data.splits import nested_subset, split
 from medtl_core.errors import MedtlError
 

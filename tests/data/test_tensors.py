@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from medtl_core.data.archive import Archive
+from medtl_core.data.archives.archive import Archive
 from medtl_core.data.tensors import (
+    DeviceDataset,
     Normalisation,
-    ResidentSet,
     augment_affine,
     normalise,
     replicate_grey,
@@ -46,7 +46,7 @@ def generator(seed=0) -> torch.Generator:
 @pytest.mark.parametrize("colour", [False, True])
 def test_images_stay_uint8_in_the_order_of_the_index(colour):
     source, index = archive(colour=colour, height=10, width=14), np.array([7, 2, 11])
-    data = ResidentSet.from_archive(source, index, "cpu")
+    data = DeviceDataset.from_archive(source, index, "cpu")
     expected = source.images[index]
     expected = expected.transpose(0, 3, 1, 2) if colour else expected[:, None]
     assert (data.images.dtype, data.labels.dtype, len(data)) == (torch.uint8, torch.int64, 3)
@@ -56,7 +56,7 @@ def test_images_stay_uint8_in_the_order_of_the_index(colour):
 
 def test_resizing_equals_pillow():
     source = archive(n=4, height=64, width=64)
-    data = ResidentSet.from_archive(source, np.arange(4), "cpu", size=28)
+    data = DeviceDataset.from_archive(source, np.arange(4), "cpu", size=28)
     expected = [
         np.asarray(Image.fromarray(i).resize((28, 28), Image.Resampling.BILINEAR)) for i in source.images
     ]
@@ -67,14 +67,14 @@ def test_resizing_equals_pillow():
 def test_images_that_are_not_square_are_not_squeezed():
     source = archive(height=10, width=14)
     with pytest.raises(MedtlError, match="10 x 14") as caught:
-        ResidentSet.from_archive(source, np.arange(3), "cpu", size=8)
+        DeviceDataset.from_archive(source, np.arange(3), "cpu", size=8)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("index", [slice(2, 7), torch.tensor([5, 0, 5])])
 def test_inputs_are_normalised_per_channel_and_channels_last(index):
     source = archive(colour=True)
-    x = ResidentSet.from_archive(source, np.arange(source.n), "cpu").inputs(index, RGB)
+    x = DeviceDataset.from_archive(source, np.arange(source.n), "cpu").inputs(index, RGB)
     pixels = source.images[index.numpy() if isinstance(index, torch.Tensor) else index] / 255
     expected = ((pixels - np.array(RGB.mean)) / np.array(RGB.std)).transpose(0, 3, 1, 2)
     assert x.dtype == torch.float32
@@ -83,7 +83,7 @@ def test_inputs_are_normalised_per_channel_and_channels_last(index):
 
 
 def test_grey_images_become_three_equal_channels_before_normalisation():
-    data = ResidentSet.from_archive(archive(), np.arange(5), "cpu")
+    data = DeviceDataset.from_archive(archive(), np.arange(5), "cpu")
     x = data.inputs(slice(None), RGB)
     assert x.shape == (5, 3, 16, 16)
     assert x.is_contiguous(memory_format=torch.channels_last)
@@ -92,14 +92,14 @@ def test_grey_images_become_three_equal_channels_before_normalisation():
 
 
 def test_one_channel_is_given_where_one_is_asked_for():
-    data = ResidentSet.from_archive(archive(), np.arange(5), "cpu")
+    data = DeviceDataset.from_archive(archive(), np.arange(5), "cpu")
     x = data.inputs(slice(None), Normalisation((0.5,), (0.25,)), channels=1)
     torch.testing.assert_close(x, (data.images / 255 - 0.5) / 0.25)
     torch.testing.assert_close(data.inputs(slice(None), None, channels=1), data.images / 255)
 
 
 def test_channels_that_do_not_fit_are_refused():
-    colour = ResidentSet.from_archive(archive(colour=True), np.arange(5), "cpu")
+    colour = DeviceDataset.from_archive(archive(colour=True), np.arange(5), "cpu")
     with pytest.raises(MedtlError, match="3 channels, expected 1"):
         colour.inputs(slice(None), None, channels=1)
     with pytest.raises(MedtlError, match="3 channels, expected 1"):
@@ -115,7 +115,7 @@ def test_a_normalisation_that_cannot_be_is_refused(mean, std):
 
 
 def test_select_keeps_images_and_labels_together():
-    data = ResidentSet.from_archive(archive(), np.arange(12), "cpu")
+    data = DeviceDataset.from_archive(archive(), np.arange(12), "cpu")
     chosen = data.select(np.array([9, 1])).select(torch.tensor([1]))
     assert torch.equal(chosen.images, data.images[1:2])
     assert torch.equal(chosen.labels, data.labels[1:2])

@@ -8,7 +8,7 @@ from scipy import stats
 
 from medtl_core.evidence.between import permutation_p
 from medtl_core.evidence.record import Record
-from medtl_core.evidence.records import to_frame
+from medtl_core.evidence.record_store import to_frame
 from medtl_core.evidence.register import Rule
 from medtl_core.evidence.verdict import judge
 

@@ -3,9 +3,10 @@ import json
 import pytest
 
 from medtl_core.errors import MedtlError
-from medtl_core.evidence.ledger import build_ledger, notebook_verdicts, statements_table, write_ledger
-from medtl_core.evidence.records import RecordStore
+from medtl_core.evidence.ledger import build_ledger, write_ledger
+from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.register import Register
+from medtl_core.reporting.verdict_tables import notebook_verdicts, statements_table
 
 
 @pytest.fixture

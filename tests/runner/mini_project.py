@@ -50,7 +50,7 @@ def write_notebook(path: Path, *cells: str, parameters: str = DEFAULTS) -> Path:
 
 
 RECORD = """\
-from medtl_core.evidence.records import record_check
+from medtl_core.evidence.record_store import record_check
 
 total = seeds + 1
 record_check("01_first", "deviation", float(total - seeds - 1))

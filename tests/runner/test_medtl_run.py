@@ -11,11 +11,12 @@ import psutil
 import pytest
 from mini_project import DEFAULTS, write_notebook
 
-from medtl_core import cli, cli_run
-from medtl_core.cli_summary import show_run
+from medtl_core.cli import app as cli
+from medtl_core.cli import run as cli_run
+from medtl_core.cli.summary import show_run
 from medtl_core.errors import MedtlError
 
-COMMAND = [sys.executable, "-c", "from medtl_core.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from medtl_core.cli.app import main; main()"]
 
 
 @pytest.fixture(autouse=True)

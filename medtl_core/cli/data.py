@@ -1,0 +1,130 @@
+"""`medtl data`: what data sets there are, getting one, looking at one, checking them."""
+
+import json as json_text
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from medtl_core.errors import MedtlError
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Name = Annotated[str, typer.Argument(help="Name of a data set; `medtl data list` shows them.")]
+
+data_app = typer.Typer(help="Data sets: list, fetch, show, verify, audit.", no_args_is_help=False)
+
+
+@data_app.command("list")
+def list_sets(json: JsonFlag = False) -> None:
+    """List the data sets: phantoms, archives at hand, what publishers have."""
+    from medtl_core.data.sources.registry import names
+
+    rows = [_row(name) for name in names()]
+    if json:
+        print(json_text.dumps(rows, indent=1))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    columns = ("name", "from", "images", "pixels", "classes", "licence")
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(escape(str(row[column])) for column in columns))
+    Console().print(table)
+
+
+@data_app.command()
+def fetch(name: Name) -> None:
+    """Get a data set from its publisher, checked against its checksum; an interrupted download is resumed."""
+    from medtl_core.data.sources.registry import fetch as fetch_set
+
+    print(fetch_set(name))
+
+
+@data_app.command()
+def show(
+    name: Name,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The contact sheet [default: runs/sheets/NAME.png].")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Print the data card and write a contact sheet."""
+    from medtl_core.data import cards
+    from medtl_core.data.sources import registry
+    from medtl_core.evidence.record_store import project_root
+
+    archive = registry.load(name)
+    described = cards.describe(archive, registry.card(name))
+    target = sheet or project_root() / "runs" / "sheets" / f"{name}.png"
+    cards.contact_sheet(archive, target)
+    if json:
+        print(json_text.dumps(described | {"sheet": str(target)}, indent=1))
+    else:
+        print(cards.text(described))
+        print(target)
+
+
+@data_app.command()
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a data set; all that are at hand if none.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Read data sets whole: checksums, every rule of the archive, and that they can be split."""
+    from medtl_core.data.sources.registry import verify as verify_sets
+
+    results = verify_sets(name)
+    if json:
+        print(json_text.dumps([asdict(result) for result in results], indent=1))
+    else:
+        for result in results:
+            if result.ok:
+                print(f"{result.name}: {result.text}")
+    broken = [result for result in results if not result.ok]
+    for result in broken[:-1]:
+        typer.echo(f"medtl: {' '.join(result.text.split())}", err=True)
+    if broken:
+        raise MedtlError(broken[-1].text)
+
+
+@data_app.command()
+def audit(name: Name, json: JsonFlag = False) -> None:
+    """Look for identical images, contradicting labels, and leaks between splits (published or drawn)."""
+    from medtl_core.data.audit import audit as audit_archive
+    from medtl_core.data.sources import registry
+    from medtl_core.data.splits import split
+
+    archive = registry.load(name)
+    result = audit_archive(archive, None if archive.splits is not None else split(archive))
+    if json:
+        print(json_text.dumps([asdict(finding) for finding in result.findings], indent=1))
+    else:
+        print(result.text())
+
+
+def _row(name: str) -> dict[str, Any]:
+    from medtl_core.data.sources.registry import card
+
+    try:
+        found = card(name)
+    except MedtlError as error:
+        return {
+            "name": name,
+            "from": "",
+            "images": "",
+            "pixels": "",
+            "classes": "",
+            "licence": f"unusable: {error}",
+        }
+    return {
+        "name": name,
+        "from": found.origin,
+        "images": found.n,
+        "pixels": f"{found.size} {'grey' if found.channels == 1 else 'RGB'}",
+        "classes": len(found.class_names),
+        "licence": found.licence,
+    }

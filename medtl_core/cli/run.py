@@ -1,0 +1,204 @@
+"""`medtl run` and `medtl notebooks`."""
+
+import json as json_text
+import os
+import signal
+from collections.abc import Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from medtl_core.errors import MedtlError
+
+if TYPE_CHECKING:
+    from medtl_core.runner.notebooks import Notebook
+    from medtl_core.runner.plan import PlannedRun
+    from medtl_core.runner.profiles import Profile
+
+SOURCES = ("related", "unrelated")  # parameters that name a further archive as ARCHIVE or ARCHIVE:DOMAIN
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def run(
+    notebook: Annotated[
+        list[str] | None, typer.Argument(help="Notebooks; all of them if none is named.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Name of a profile in notebooks/profiles.")] = "smoke",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter", "-p", metavar="KEY=VALUE", help="A parameter for the notebooks that declare it."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Notebooks side by side.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers see this folder.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run directory [default: runs/PROFILE-DEVICE].")
+    ] = None,
+    allow_cpu: Annotated[
+        bool, typer.Option("--allow-cpu", help="Run a profile for a GPU without one.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run again what is already done.")] = False,
+    timeout: Annotated[int, typer.Option(min=1, metavar="SECONDS", help="Longest time for one cell.")] = 3600,
+    json: JsonFlag = False,
+) -> None:
+    """Run notebooks; print their verdicts and write a report. Exit status 1 if a notebook failed."""
+    from medtl_core.cli.summary import show_run
+    from medtl_core.runner.environment import decisive_environment, short_name
+    from medtl_core.runner.notebooks import choose
+    from medtl_core.runner.parameters import assignments
+    from medtl_core.runner.plan import World, plan_runs
+    from medtl_core.runner.profiles import read_profile
+    from medtl_core.runner.run import RunSettings, carry_out
+
+    root = project_folder()
+    chosen_profile = read_profile(root / "notebooks" / "profiles", profile)
+    notebooks = choose(root / "notebooks", notebook or [])
+    given = assignments(parameter or [])
+    device = device_for(chosen_profile, allow_cpu)
+    say = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
+    world = World(inspect_inputs, _registry_names)
+    plan = plan_runs(notebooks, chosen_profile, given, world, decisive_environment(device), say)
+    settings = RunSettings(
+        profile=profile,
+        out=(out or root / "runs" / f"{profile}-{short_name(device)}").absolute(),
+        store=root / ".medtl" / "trials",
+        device=device,
+        workers=workers,
+        scheduler=scheduler,
+        timeout=timeout,
+        fresh=fresh,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):  # a polite kill, in the background too, is a Ctrl-C
+        signal.signal(number, signal.default_int_handler)
+    try:
+        states = carry_out(plan, settings, say, require_weights)
+    except KeyboardInterrupt:
+        typer.echo(
+            "interrupted; the same command continues: finished notebooks and trials are kept", err=True
+        )
+        raise
+    raise typer.Exit(show_run(states, settings.out, as_json=json))
+
+
+def notebooks(json: JsonFlag = False) -> None:
+    """List the notebooks and the parameters that each declares."""
+    from medtl_core.runner.notebooks import choose
+
+    found = choose(project_folder() / "notebooks", [])
+    if json:
+        fields = ("name", "type", "default", "range", "description")
+        rows = [
+            {
+                "name": notebook.name,
+                "title": notebook.title,
+                "parameters": [{f: getattr(p, f) for f in fields} for p in notebook.parameters.declared],
+            }
+            for notebook in found
+        ]
+        print(json_text.dumps(rows, indent=1))
+        return
+    for notebook in found:
+        print(f"{notebook.name}: {notebook.title}")
+        for p in notebook.parameters.declared:
+            print(f"    {p.name}: {p.type} = {p.default!r}  # {p.description}; {p.range}")
+
+
+def project_folder() -> Path:
+    """The nearest folder upwards that holds notebooks/claims.yaml. MedtlError if there is none."""
+    from medtl_core.evidence.record_store import project_root
+
+    root = project_root()
+    if not (root / "notebooks" / "claims.yaml").is_file():
+        raise MedtlError(
+            f"{root}: no notebooks/claims.yaml here or above; run medtl inside the project's folder"
+        )
+    return root
+
+
+def device_for(profile: "Profile", allow_cpu: bool) -> str:
+    """The GPU's name or "cpu". MedtlError where MEDTL_DEVICE or the profile wants a GPU and there is none."""
+    from medtl_core.runner.environment import cuda_devices
+
+    wanted = os.environ.get("MEDTL_DEVICE", "")
+    if wanted not in ("", "cpu", "cuda"):
+        raise MedtlError(f"MEDTL_DEVICE is {wanted!r}, expected cpu or cuda")
+    gpus = [] if wanted == "cpu" else cuda_devices()
+    if gpus and not _torch_sees_gpu():
+        gpus = []
+    if wanted == "cuda" and not gpus:
+        raise MedtlError(
+            "MEDTL_DEVICE is cuda and there is no GPU that torch can use; unset it or set it to cpu"
+        )
+    if profile.needs_gpu and not gpus and not allow_cpu:
+        raise MedtlError(
+            f"profile {profile.name} needs a GPU, found none that torch can use; "
+            "choose another profile, or give --allow-cpu to run it on the CPU"
+        )
+    return gpus[0] if gpus else "cpu"
+
+
+def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str, str]:
+    """Checksums of the data sets (read whole) and of the weights files that a notebook's parameters name."""
+    inputs = {}
+    if "dataset" in values:
+        own = notebook.makes_own_splits
+        size = 0 if own else max(values.get("train_size", 0), *values.get("train_sizes", ()), 0)
+        inputs[values["dataset"]] = _checked_data(
+            values["dataset"], values.get("domain") or None, size, published=not own
+        )
+    for source in SOURCES:
+        if source in values:
+            name, _, domain = values[source].partition(":")
+            inputs[name] = _checked_data(name, domain or None, 0)
+    folder = os.environ.get("MEDTL_WEIGHTS")
+    networks = {values.get("backbone"), *values.get("backbones", ())} - {None}
+    for network in sorted(networks) if folder else ():
+        file = Path(str(folder)).expanduser() / f"{network}.safetensors"
+        if file.is_file():
+            from medtl_core.data.sources.locations import file_digest
+
+            inputs[file.name] = file_digest(file, "sha256")
+    return inputs
+
+
+def require_weights(runs: list["PlannedRun"]) -> None:
+    """Builds each backbone of the runs with its pretrained weights; MedtlError where that cannot be done."""
+    names = {run.parameters["backbone"] for run in runs if "backbone" in run.parameters}
+    if names:
+        from medtl_core.backbones.zoo import build
+
+        for name in sorted(names):
+            build(name, num_classes=2, pretrained=True)
+
+
+@cache
+def _checked_data(name: str, domain: str | None, train_size: int, published: bool = True) -> str:
+    """Checksum of a data set that can be read, split, and gives so many training images (0: any number)."""
+    from medtl_core.data.sources import registry
+    from medtl_core.data.splits import nested_subset, split
+
+    archive = registry.load(name)
+    parts = split(archive, seed=0, domain=domain, published=published)
+    if train_size:
+        try:
+            nested_subset(archive.labels, parts.train, train_size, seed=0)
+        except MedtlError as error:
+            raise MedtlError(f"data set '{name}': {error}") from error
+    return registry.checksum(name)
+
+
+def _registry_names() -> list[str]:
+    from medtl_core.data.sources.registry import names_at_hand
+
+    return names_at_hand()
+
+
+def _torch_sees_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,69 @@
+"""The layout of MedMNIST's own files, turned into the keys of an archive."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from medtl_core.data.archives.checks import SPLIT_WORDS, described, refusal
+from medtl_core.data.archives.medmnist_table import class_names_of
+from medtl_core.errors import MedtlError
+
+LAYOUT_KEYS = tuple(f"{split}_{part}" for split in SPLIT_WORDS for part in ("images", "labels"))
+
+
+def is_medmnist_layout(keys: Mapping[str, object]) -> bool:
+    """Whether a file with these keys is in MedMNIST's layout instead of the archive's own."""
+    return "images" not in keys and any(key in keys for key in LAYOUT_KEYS)
+
+
+def from_medmnist(arrays: Mapping[str, np.ndarray], stem: str, source: str) -> dict[str, np.ndarray]:
+    """The archive's keys from `train_images` (n, H, W[, 3]), `train_labels` (n, 1), … of MedMNIST.
+
+    Class names come from the publisher's table if the stem begins with the name of a set, else they are
+    class_0, class_1, …
+
+    Raises:
+        MedtlError: a key missing or not of the layout, parts that do not fit together, several labels
+            per image.
+    """
+    for key in (*LAYOUT_KEYS, *sorted(arrays)):
+        if key not in arrays:
+            raise refusal(source, key, "no such key", "all six of " + ", ".join(LAYOUT_KEYS))
+        if key not in LAYOUT_KEYS:
+            raise refusal(source, key, "an extra key", "only " + ", ".join(LAYOUT_KEYS))
+    images = [arrays[f"{split}_images"] for split in SPLIT_WORDS]
+    labels = [_flat_labels(arrays[f"{split}_labels"], f"{split}_labels", source) for split in SPLIT_WORDS]
+    for split, part, column in zip(SPLIT_WORDS, images, labels, strict=True):
+        if part.dtype != images[0].dtype or part.shape[1:] != images[0].shape[1:] or part.ndim < 3:
+            expected = f"images like train_images, {described(images[0])}, of shape (n, H, W) or (n, H, W, 3)"
+            raise refusal(source, f"{split}_images", described(part), expected)
+        if len(part) != len(column):
+            raise refusal(source, f"{split}_labels", f"{len(column)} labels", f"{len(part)}, one per image")
+    return {
+        "images": np.concatenate(images),
+        "labels": np.concatenate(labels),
+        "class_names": np.array(class_names_for(stem, labels)),
+        "splits": np.repeat(SPLIT_WORDS, [len(part) for part in images]),
+    }
+
+
+def class_names_for(stem: str, labels: Iterable[np.ndarray]) -> tuple[str, ...]:
+    """Class names by a file's stem, as published, or else class_0, class_1, … as far as `labels` go."""
+    published = class_names_of(stem)
+    if published is not None:
+        return published
+    highest = max((int(part.max()) for part in labels if part.size), default=1)
+    return tuple(f"class_{index}" for index in range(max(highest, 1) + 1))
+
+
+def _flat_labels(labels: np.ndarray, key: str, source: str) -> np.ndarray:
+    if labels.dtype.kind not in "iu":
+        raise refusal(source, key, described(labels), "integers of shape (n, 1)")
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise MedtlError(
+            f"{source}: key '{key}': found {labels.shape[1]} labels per image, expected 1; "
+            "multi-label sets are not supported"
+        )
+    if labels.shape not in ((len(labels), 1), (len(labels),)):
+        raise refusal(source, key, described(labels), "shape (n, 1)")
+    return labels.reshape(-1).astype(np.int64)

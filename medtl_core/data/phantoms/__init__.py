@@ -1,0 +1,1 @@
+"""Digital phantoms: images drawn with a known truth."""

@@ -1,0 +1,1 @@
+"""Where data sets come from: registry, cards, downloads, locations."""

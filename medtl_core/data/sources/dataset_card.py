@@ -1,0 +1,124 @@
+"""What is known of a data set before its images are read."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medtl_core.data.archives.medmnist import class_names_for, is_medmnist_layout
+from medtl_core.data.archives.medmnist_table import CITATION, PublishedSet
+from medtl_core.data.archives.npz import read_arrays, read_shapes
+from medtl_core.data.phantoms.spec import PhantomSpec
+from medtl_core.data.sources.locations import cache_folder
+from medtl_core.errors import MedtlError
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What is known of a data set without reading its images.
+
+    Attributes:
+        size: pixels a side, the larger one if they differ.
+        channels: 1 for grey, 3 for RGB.
+        url: publisher's address, empty if there is none.
+        md5: of the publisher's file, empty if there is none.
+        origin: where `load` takes it from: `phantoms`, `MEDTL_DATA`, `cache`, or `publisher` if it has
+            to be fetched first.
+        path: its file, None for phantoms and for what has to be fetched.
+    """
+
+    name: str
+    title: str
+    n: int
+    size: int
+    channels: int
+    class_names: tuple[str, ...]
+    licence: str
+    citation: str
+    url: str
+    md5: str
+    origin: str
+    path: Path | None
+
+
+def phantom_card(name: str, spec: PhantomSpec) -> DatasetCard:
+    """The card of a phantom set."""
+    return DatasetCard(
+        name=name,
+        title=f"digital phantoms, {', '.join(spec.classes)}",
+        n=spec.n,
+        size=spec.size,
+        channels=3 if spec.colour else 1,
+        class_names=spec.classes,
+        licence="none needed: drawn by this package",
+        citation="digital phantoms of this package",
+        url="",
+        md5="",
+        origin="phantoms",
+        path=None,
+    )
+
+
+def published_card(row: PublishedSet, path: Path | None) -> DatasetCard:
+    """The card of a set that a publisher offers, with the file that stands for it on this machine, if any.
+
+    Raises:
+        MedtlError: the file cannot be read.
+    """
+    if path is not None:
+        found = file_card(row.name, path)
+        known = published_card(row, None)
+        return replace(
+            known, n=found.n, size=found.size, channels=found.channels, origin=found.origin, path=path
+        )
+    return DatasetCard(
+        name=row.name,
+        title=f"{row.title} (multi-label, not supported)" if row.multi_label else row.title,
+        n=row.n,
+        size=row.size,
+        channels=row.channels,
+        class_names=row.class_names,
+        licence=row.licence,
+        citation=CITATION,
+        url=row.url,
+        md5=row.md5,
+        origin="publisher",
+        path=None,
+    )
+
+
+def file_card(name: str, path: Path) -> DatasetCard:
+    """The card of an archive on this machine, from its headers, class names and, if need be, labels.
+
+    Raises:
+        MedtlError: the file cannot be read or holds no images.
+    """
+    shapes = read_shapes(path)
+    medmnist = is_medmnist_layout(shapes)
+    parts = [
+        shape for key, shape in shapes.items() if key == "images" or (medmnist and key.endswith("_images"))
+    ]
+    if not parts or len(parts[0]) not in (3, 4):
+        found = parts[0] if parts else f"none among the keys {', '.join(shapes) or 'none'}"
+        raise MedtlError(f"{path}: key 'images': found {found}, expected shape (N, H, W) or (N, H, W, 3)")
+    return DatasetCard(
+        name=name,
+        title=f"archive {path.name}",
+        n=sum(shape[0] for shape in parts),
+        size=max(parts[0][1:3]),
+        channels=1 if len(parts[0]) == 3 else 3,
+        class_names=_class_names(path, medmnist),
+        licence="not stated in the archive",
+        citation="not stated in the archive",
+        url="",
+        md5="",
+        origin="cache" if path.parent == cache_folder() else "MEDTL_DATA",
+        path=path,
+    )
+
+
+def _class_names(path: Path, medmnist: bool) -> tuple[str, ...]:
+    if medmnist:
+        labels = read_arrays(path, lambda key: key.endswith("_labels"))
+        return class_names_for(path.stem, labels.values())
+    return tuple(
+        str(name) for name in read_arrays(path, lambda key: key == "class_names").get("class_names", ())
+    )

@@ -1,0 +1,178 @@
+"""The append-only store of records, and the folder that a process's records go to."""
+
+import hashlib
+import json
+import os
+import time
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medtl_core.errors import MedtlError
+from medtl_core.evidence.record import FIELDS, Record, order, to_frame
+from medtl_core.files import write_atomically
+
+__all__ = ["Record", "RecordStore", "project_root", "record_check", "run_directory", "to_frame"]
+
+
+@dataclass(frozen=True)
+class RecordStore:
+    """Append-only folder of finished trials.
+
+    `records/<notebook>/<study>/<key>.jsonl` and `predictions/<key>.npz`. Each file is written beside its
+    place and renamed, so a killed trial leaves nothing. Adding a key again (a trial read from the cache)
+    makes its records the newest. Where several keys measured the same thing (the code changed), `all` gives
+    the newest.
+    """
+
+    root: Path
+    records_folder: Path = field(init=False)
+    predictions_folder: Path = field(init=False)
+
+    def __init__(self, root: str | Path) -> None:
+        object.__setattr__(self, "root", Path(root))
+        object.__setattr__(self, "records_folder", Path(root) / "records")
+        object.__setattr__(self, "predictions_folder", Path(root) / "predictions")
+
+    @property
+    def kept(self) -> bool:
+        """False: a folder that runs write to, not a kept run (`keep.KeptRun`)."""
+        return False
+
+    def add(self, records: Iterable[Record], predictions: Mapping[str, Any] | None = None) -> Path:
+        """Keep the records of one finished trial, and its predictions.
+
+        `predictions` holds `cases` (N,), `labels` (N,) and `scores` (N, K). Raises MedtlError when the
+        records are none, belong to several trials, or name a metric twice, or the folder cannot be written.
+        """
+        records = list(records)
+        trials = {(r.notebook, r.study, r.key) for r in records}
+        if len(trials) != 1 or len({r.metric for r in records}) != len(records):
+            raise MedtlError(
+                f"{self.root}: {len(records)} records of {len(trials)} trials to add, "
+                "expected one trial with each metric once"
+            )
+        notebook, study, key = trials.pop()
+        if predictions is not None:
+            arrays = _checked_predictions(predictions, key)
+            file = self.predictions_folder / f"{key}.npz"
+            write_atomically(file, lambda f: np.savez_compressed(f, allow_pickle=False, **arrays))
+        written = time.time_ns()
+        lines = "".join(json.dumps(asdict(r) | {"written": written}, sort_keys=True) + "\n" for r in records)
+        path = self.records_folder / notebook / study / f"{key}.jsonl"
+        write_atomically(path, lambda f: f.write(lines.encode()))
+        return path
+
+    def has(self, key: str) -> bool:
+        """Whether a trial of this key is finished, in any notebook and study."""
+        return any(self._files(key=key))
+
+    def trial(self, key: str) -> list[Record]:
+        """The records of one finished trial (empty: none of that key)."""
+        return [r for path in self._files(key=key)[:1] for _, r in _read(path)]
+
+    def all(self, notebook: str | None = None) -> list[Record]:
+        """Every record, or those of one notebook, sorted; of several versions of one number the newest.
+
+        Raises MedtlError naming file and line for anything malformed.
+        """
+        newest: dict[tuple[Any, ...], tuple[int, Record]] = {}
+        for path in self._files(notebook=notebook):
+            for written, record in _read(path):
+                known = newest.get(record.identity)
+                if known is None or (known[0], known[1].key) < (written, record.key):
+                    newest[record.identity] = (written, record)
+        return sorted((r for _, r in newest.values()), key=order)
+
+    def frame(self, notebook: str | None = None, study: str | None = None) -> pd.DataFrame:
+        """Records as a tidy table: a column per field, and a column per factor in place of `factors`."""
+        return to_frame(r for r in self.all(notebook) if study is None or r.study == study)
+
+    def predictions(self, key: str) -> dict[str, np.ndarray] | None:
+        """Kept predictions of a trial, None where none were kept; MedtlError for an unreadable file."""
+        path = self.predictions_folder / f"{key}.npz"
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return _checked_predictions(dict(arrays), str(path))
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise MedtlError(
+                f"{path}: no readable predictions ({error}); delete it and run the trial again"
+            ) from error
+
+    def _files(self, notebook: str | None = None, key: str | None = None) -> list[Path]:
+        return sorted(self.records_folder.glob(f"{notebook or '*'}/*/{key or '*'}.jsonl"))
+
+
+def _read(path: Path) -> list[tuple[int, Record]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MedtlError(f"{path}: cannot be read ({error})") from error
+    if not lines:
+        raise MedtlError(f"{path}: empty, expected one record a line; delete it and run the trial again")
+    return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _parse(line: str, place: str) -> tuple[int, Record]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise MedtlError(
+            f"{place}: not JSON ({error.msg}); delete the file and run the trial again"
+        ) from error
+    if not isinstance(row, dict) or set(row) != {*FIELDS, "written"} or not isinstance(row["written"], int):
+        found = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
+        raise MedtlError(f"{place}: found {found}; expected the fields {', '.join(sorted(FIELDS))}, written")
+    written = row.pop("written")
+    try:
+        return written, Record(**row)
+    except MedtlError as error:
+        raise MedtlError(f"{place}: {error}") from error
+
+
+def _checked_predictions(predictions: Mapping[str, Any], place: str) -> dict[str, np.ndarray]:
+    if set(predictions) != {"cases", "labels", "scores"}:
+        raise MedtlError(
+            f"{place}: predictions hold {sorted(predictions)}, expected cases, labels and scores"
+        )
+    arrays = {name: np.asarray(predictions[name]) for name in ("cases", "labels", "scores")}
+    n = len(arrays["labels"])
+    if arrays["cases"].shape != (n,) or arrays["labels"].shape != (n,) or arrays["scores"].shape[:1] != (n,):
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise MedtlError(f"{place}: predictions of shapes {shapes}, expected (N,), (N,) and (N, K)")
+    return arrays
+
+
+def project_root() -> Path:
+    """Nearest folder upwards that holds `notebooks/claims.yaml`; else the current folder."""
+    here = Path.cwd()
+    return next((p for p in (here, *here.parents) if (p / "notebooks" / "claims.yaml").is_file()), here)
+
+
+def run_directory() -> Path:
+    """Folder that this process's records go to: `MEDTL_OUT`, else `runs/interactive` of the project."""
+    chosen = os.environ.get("MEDTL_OUT")
+    return Path(chosen) if chosen else project_root() / "runs" / "interactive"
+
+
+def record_check(
+    notebook: str, name: str, value: float, *, dataset: str = "phantoms", study: str = "checks"
+) -> float:
+    """Record an identity, a count or a deviation that a notebook measured.
+
+    Arm `identity`, seed 0, metric `name`. Returns the value, so that a cell can show it. A later check of the
+    same name replaces it.
+    """
+    key = hashlib.sha256("\n".join((notebook, study, dataset, name)).encode()).hexdigest()[:32]
+    record = Record(
+        notebook, study, dataset, "", "", "identity", {}, 0, name, value, "lower", 0, 0.0, "cpu", key
+    )  # fmt: skip
+    RecordStore(run_directory()).add([record])
+    return record.value

@@ -1,0 +1,182 @@
+"""Keeping a run in the repository: compact records, ledger and environment, as text."""
+
+import itertools
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medtl_core.errors import MedtlError
+from medtl_core.evidence import case_resampling, rule_history
+from medtl_core.evidence.ledger import FILE as LEDGER
+from medtl_core.evidence.ledger import EvidenceStore, Ledger, build_ledger
+from medtl_core.evidence.pairing import SIGNIFICANT_DIGITS
+from medtl_core.evidence.record import Record, order
+from medtl_core.evidence.record_store import RecordStore
+from medtl_core.evidence.register import Register, load_register
+from medtl_core.evidence.runs import ENVIRONMENT, environment, run_summaries, without_machine
+from medtl_core.evidence.runs import FILE as RUNS
+from medtl_core.files import write_text
+
+HEADER = ("notebook", "study", "directions")
+TRIAL = (
+    "dataset", "source_domain", "target_domain", "arm", "factors", "seed", "n_test", "seconds", "device",
+    "key", "metrics",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A kept run: `records/<notebook>/<study>.jsonl`, a header line and one line per trial. Read only."""
+
+    root: Path
+
+    @property
+    def kept(self) -> bool:
+        """True: nothing is written into this folder."""
+        return True
+
+    def all(self, notebook: str | None = None) -> list[Record]:
+        """Every record, or those of one notebook, sorted; MedtlError for anything malformed."""
+        files = sorted((self.root / "records").glob(f"{notebook or '*'}/*.jsonl"))
+        return sorted((record for file in files for record in _read(file)), key=order)
+
+    def predictions(self, key: str) -> dict[str, np.ndarray] | None:
+        """None: a kept run has no predictions, but the intervals that were computed from them."""
+        return None
+
+
+def open_run(folder: str | Path) -> RecordStore | KeptRun:
+    """The evidence in a folder, of a run or kept; MedtlError where there is no run in it."""
+    folder = Path(folder)
+    if (folder / RUNS).is_file():
+        return KeptRun(folder)
+    if not (folder / "records").is_dir() and not (folder / "state").is_dir():
+        raise MedtlError(f"{folder}: no run there (no `records`, no `state`); run notebooks first: medtl run")
+    return RecordStore(folder)
+
+
+def read_kept(folder: str | Path) -> KeptRun:
+    """A kept run; MedtlError where the folder holds none."""
+    folder = Path(folder)
+    if not (folder / RUNS).is_file():
+        raise MedtlError(
+            f"{folder}: no kept run there ({RUNS} is missing); keep one: medtl keep RUN {folder}"
+        )
+    return KeptRun(folder)
+
+
+def keep_run(
+    run: str | Path, target: str | Path, *, register: Register | None = None, overwrite: bool = False
+) -> Path:
+    """Write a run's evidence as small text files, fit for a repository; returns the folder.
+
+    Records at six significant digits, `ledger.json` and `ledger.md`, `environment.json` and `runs.json`
+    without names of folders, users and hosts. Written beside `target` and renamed. MedtlError where `target`
+    exists (unless `overwrite`, and then only if it is a kept run) or cannot be written.
+    """
+    store, target = open_run(run), Path(target)
+    if target.exists() and not (overwrite and (target / RUNS).is_file()):
+        hint = (
+            "it is not a kept run: choose another"
+            if overwrite
+            else "choose another name, or say to overwrite it"
+        )
+        raise MedtlError(f"{target}: exists already; {hint}")
+    ledger = build_ledger(register or load_register(), store)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=".part-"))
+        try:
+            _write(part, store, ledger)
+            part.chmod(0o755)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(dir=target.parent, prefix=".old-"))
+                os.replace(target, old)
+                os.replace(part, target)
+                shutil.rmtree(old)
+            else:
+                os.replace(part, target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise MedtlError(
+            f"{target}: cannot be written ({error.strerror or error}); choose another folder"
+        ) from error
+    return target
+
+
+def _write(folder: Path, store: EvidenceStore, ledger: Ledger) -> None:
+    for (notebook, study), found in itertools.groupby(store.all(), key=lambda r: (r.notebook, r.study)):
+        write_text(folder / "records" / notebook / f"{study}.jsonl", _compact(notebook, study, list(found)))
+    write_text(folder / LEDGER, ledger.to_json())
+    write_text(folder / "ledger.md", ledger.to_markdown())
+    write_text(folder / ENVIRONMENT, _json(without_machine(environment(store.root))))
+    write_text(folder / RUNS, _json(without_machine(run_summaries(store.root))))
+    for name in (rule_history.FILE, case_resampling.FILE):
+        if (store.root / name).is_file():
+            write_text(folder / name, (store.root / name).read_text(encoding="utf-8"))
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _compact(notebook: str, study: str, records: list[Record]) -> str:
+    directions = {record.metric: record.direction for record in records}
+    trials: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for record in records:
+        row = {name: getattr(record, name) for name in TRIAL if name != "metrics"}
+        place = tuple(json.dumps(row[name], sort_keys=True) for name in row)
+        found = trials.setdefault(place, row | {"seconds": _significant(record.seconds, 3), "metrics": {}})
+        found["metrics"][record.metric] = _significant(record.value, SIGNIFICANT_DIGITS)
+    header = {"notebook": notebook, "study": study, "directions": dict(sorted(directions.items()))}
+    lines = [header, *trials.values()]
+    return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
+
+
+def _significant(value: float, digits: int) -> float | int:
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 10**digits else rounded
+
+
+def _read(path: Path) -> list[Record]:
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise MedtlError(f"{path}: not readable as JSON lines ({error})") from error
+    if not lines or not isinstance(lines[0], dict) or set(lines[0]) != set(HEADER):
+        raise MedtlError(f"{path}, line 1: expected a header with {', '.join(HEADER)}")
+    header = lines[0]
+    return [
+        record
+        for number, row in enumerate(lines[1:], 2)
+        for record in _records(header, row, f"{path}, line {number}")
+    ]
+
+
+def _records(header: dict[str, Any], row: Any, place: str) -> list[Record]:
+    if not isinstance(row, dict) or set(row) != set(TRIAL) or not isinstance(row["metrics"], dict):
+        raise MedtlError(f"{place}: expected a trial with {', '.join(TRIAL)}")
+    shared = {name: row[name] for name in TRIAL if name != "metrics"}
+    try:
+        return [
+            Record(
+                notebook=header["notebook"],
+                study=header["study"],
+                metric=metric,
+                value=value,
+                direction=header["directions"][metric],
+                **shared,
+            )
+            for metric, value in row["metrics"].items()
+        ]
+    except KeyError as error:
+        raise MedtlError(f"{place}: metric {error} has no direction in the header") from error
+    except MedtlError as error:
+        raise MedtlError(f"{place}: {error}") from error

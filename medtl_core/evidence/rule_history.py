@@ -1,0 +1,63 @@
+"""Is a rule younger than the records it judges?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medtl_core.errors import MedtlError
+from medtl_core.evidence.record import Record
+from medtl_core.evidence.register import Claim
+from medtl_core.files import write_text
+
+FILE = "rules_at_run.json"
+KEY_DIGITS = 12
+
+
+def changed_rules(
+    claims: Sequence[Claim], records: Mapping[str, Sequence[Record]], root: Path, *, write: bool
+) -> set[str]:
+    """Ids of the entries with a rule that was changed or added after its study was first judged here.
+
+    `rules_at_run.json` holds, for each study, its trials and the rules in force at that moment. A study none
+    of whose trials were there before is a new measurement and takes the rules of now. With `write` the file
+    is kept up to date.
+    """
+    known = _read(root / FILE)
+    state, changed = dict(known), set()
+    for study, trials in _trials(records).items():
+        now = {name: claim for claim in claims for name in _rule_names(claim, study)}
+        before = known.get(study)
+        if before is not None and trials & set(before["trials"]):
+            changed |= {claim.id for name, claim in now.items() if name not in before["rules"]}
+            state[study] = {"trials": sorted(trials | set(before["trials"])), "rules": before["rules"]}
+        else:
+            state[study] = {"trials": sorted(trials), "rules": sorted(now)}
+    if write and state != known:
+        write_text(root / FILE, json.dumps(state, indent=1, sort_keys=True) + "\n")
+    return changed
+
+
+def _trials(records: Mapping[str, Sequence[Record]]) -> dict[str, set[str]]:
+    trials: dict[str, set[str]] = {}
+    for found in records.values():
+        for record in found:
+            trials.setdefault(f"{record.notebook}/{record.study}", set()).add(record.key[:KEY_DIGITS])
+    return trials
+
+
+def _rule_names(claim: Claim, study: str) -> list[str]:
+    rules = [rule for rule in claim.rules if f"{claim.notebook}/{rule.study}" == study]
+    return [f"{claim.id} {rule.reading} {rule.version}" for rule in rules]
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        return {study: {"trials": row["trials"], "rules": row["rules"]} for study, row in state.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MedtlError(
+            f"{path}: no readable record of the rules ({error}); delete it to start afresh"
+        ) from error

@@ -1,0 +1,1 @@
+"""Studies: trials over arms, seeds and factors, kept, resumed and run in parallel."""

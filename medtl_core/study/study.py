@@ -1,0 +1,180 @@
+"""A study: one trial over arms x seeds x factors, kept, resumable and in parallel."""
+
+import inspect
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from medtl_core.errors import MedtlError
+from medtl_core.evaluation.metrics import DIRECTION
+from medtl_core.evidence.record_store import Record, RecordStore, run_directory, to_frame
+from medtl_core.study.cache_key import trial_key
+from medtl_core.study.fingerprint import fingerprint
+from medtl_core.study.parallel import Task, TrialFunction, execute, worker_count
+from medtl_core.study.seeding import select_device
+from medtl_core.study.trial import FinishedTrial, TrialStore, store_folder
+
+_COLUMNS_BEFORE = ["notebook", "study", "dataset", "source_domain", "target_domain", "arm"]
+_COLUMNS_AFTER = ["seed", "metric", "value", "direction", "n_test", "seconds", "device", "key"]
+_RESERVED = {*_COLUMNS_BEFORE, *_COLUMNS_AFTER, "factors"}
+
+
+class Study:
+    """Compares arms on one data set: `trial(arm, seed, **factors)` over arms, seeds and combined factors.
+
+    All arms see the same seeds, so that differences between arms can be taken seed by seed. A trial returns
+    metrics by name and, under `predictions`, perhaps a `Predictions`; it may be defined in a notebook.
+
+    `factors` maps a name to its levels (text, numbers or booleans). `data_checksum` is that of the content
+    used. `directions` says of each metric whether `higher` or `lower` is better; metrics that it does not
+    name have the direction of `evaluation.metrics.DIRECTION`. `n_test` is the number of test cases, needed
+    if the trial returns no predictions. Raises MedtlError for arguments of which no grid can be made.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        notebook: str,
+        trial: TrialFunction,
+        arms: Sequence[str],
+        seeds: Iterable[int],
+        dataset: str,
+        data_checksum: str,
+        factors: Mapping[str, Sequence[Any]] | None = None,
+        source_domain: str = "",
+        target_domain: str = "",
+        directions: Mapping[str, str] | None = None,
+        n_test: int | None = None,
+    ) -> None:
+        self.name = name
+        self.notebook = notebook
+        self.trial = trial
+        self.dataset = dataset
+        self.data_checksum = data_checksum
+        self.source_domain = source_domain
+        self.target_domain = target_domain
+        self.directions = {**DIRECTION, **(directions or {})}
+        self.n_test = n_test
+        self.arms = [str(arm) for arm in self._levels("arm", arms)]
+        self.seeds = [int(seed) for seed in self._levels("seed", seeds)]
+        self.factors = {key: self._levels(key, levels) for key, levels in (factors or {}).items()}
+        if reserved := sorted(_RESERVED & set(self.factors)):
+            raise MedtlError(f"study {name!r}: factor {reserved[0]!r} has the name of a column; rename it")
+        first = {key: levels[0] for key, levels in self.factors.items()}
+        try:
+            inspect.signature(trial).bind(self.arms[0], self.seeds[0], **first)
+        except TypeError as error:
+            raise MedtlError(
+                f"study {name!r}: the trial cannot be called with (arm, seed"
+                f"{''.join(f', {key}=…' for key in first)}): {error}"
+            ) from error
+
+    def run(self, progress: bool = True, workers: int | None = None) -> pd.DataFrame:
+        """Run what has not been run, record everything, and return one row per record.
+
+        Finished trials are read from the store (`MEDTL_STORE`); the others run and are kept there one by one,
+        so that an interrupted study continues where it stopped. Records go to the run directory
+        (`MEDTL_OUT`). `workers` trials run at a time (default: `MEDTL_WORKERS`, else 1), each in its own
+        process with its share of this process's threads. Rows stand in the order of the grid: factors, then
+        seeds, then arms; columns are the fields of a record, with one column per factor.
+
+        Raises MedtlError for a result that is not finite numbers by name, and for a metric without direction.
+        Whatever else a trial raises is passed on, with a note that names arm, seed and factors.
+        """
+        workers = worker_count(workers)
+        device = select_device().type
+        tasks = self._tasks(device)
+        store, records = TrialStore(store_folder()), RecordStore(run_directory())
+        rows: dict[str, list[Record]] = {}
+
+        def record(task: Task) -> None:
+            done = store.read(task.key)
+            rows[task.key] = self._records(task, done)
+            kept = done.predictions
+            records.add(rows[task.key], None if kept is None else vars(kept))
+
+        finished = [task for task in tasks if store.has(task.key)]
+        known = {task.key for task in finished}
+        waiting = [task for task in tasks if task.key not in known]
+        with tqdm(total=len(tasks), desc=self.name, disable=not progress, unit="trial") as bar:
+            for task in itertools.chain(
+                finished, execute(self.trial, waiting, store.folder, device, workers)
+            ):
+                record(task)
+                bar.update()
+        columns = [*_COLUMNS_BEFORE, *self.factors, *_COLUMNS_AFTER]
+        return to_frame(r for task in tasks for r in rows[task.key])[columns]
+
+    def _tasks(self, device: str) -> list[Task]:
+        source = fingerprint(self.trial)
+        tasks = []
+        for *levels, seed, arm in itertools.product(*self.factors.values(), self.seeds, self.arms):
+            factors = dict(zip(self.factors, levels, strict=True))
+            key = trial_key(
+                source,
+                study=self.name,
+                arm=arm,
+                seed=seed,
+                factors=factors,
+                dataset=self.dataset,
+                data_checksum=self.data_checksum,
+                device=device,
+            )
+            tasks.append(Task(arm, seed, factors, key))
+        return tasks
+
+    def _records(self, task: Task, finished: FinishedTrial) -> list[Record]:
+        kept = finished.predictions
+        n_test = self.n_test if kept is None else len(kept.labels)
+        if n_test is None:
+            raise MedtlError(
+                f"study {self.name!r}: {task.place} returned no predictions and the study has no n_test; "
+                "give it one"
+            )
+        if unknown := sorted(set(finished.metrics) - set(self.directions)):
+            raise MedtlError(
+                f"study {self.name!r}: nothing says whether higher or lower is better for "
+                f"{', '.join(unknown)}; add directions={{{unknown[0]!r}: 'higher' or 'lower'}}"
+            )
+        return [
+            Record(
+                notebook=self.notebook,
+                study=self.name,
+                dataset=self.dataset,
+                source_domain=self.source_domain,
+                target_domain=self.target_domain,
+                arm=task.arm,
+                factors=task.factors,
+                seed=task.seed,
+                metric=metric,
+                value=value,
+                direction=self.directions[metric],
+                n_test=n_test,
+                seconds=finished.seconds,
+                device=finished.device,
+                key=task.key,
+            )
+            for metric, value in finished.metrics.items()
+        ]
+
+    def _levels(self, what: str, levels: Iterable[Any]) -> list[Any]:
+        if isinstance(levels, str):
+            raise MedtlError(f"study {self.name!r}: {what} is the text {levels!r}, expected a list of levels")
+        plain = [level.item() if isinstance(level, np.generic) else level for level in levels]
+        if not plain:
+            raise MedtlError(f"study {self.name!r}: {what} has no level, expected at least one")
+        kinds: tuple[type, ...] = {"arm": (str,), "seed": (int,)}.get(what, (str, bool, int, float))
+        for level in plain:
+            wrong = not isinstance(level, kinds) or (what == "seed" and isinstance(level, bool))
+            if wrong or (isinstance(level, float) and not math.isfinite(level)):
+                names = " or ".join(kind.__name__ for kind in kinds)
+                raise MedtlError(f"study {self.name!r}: {what} has the level {level!r}, expected {names}")
+        if len(set(plain)) < len(plain):
+            raise MedtlError(f"study {self.name!r}: {what} names a level twice: {plain}")
+        return plain

@@ -1,0 +1,1 @@
+"""Transfer learning: settings, initialisation, pretraining, and methods that use unlabelled images."""

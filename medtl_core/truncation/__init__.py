@@ -1,0 +1,1 @@
+"""Truncated transfer learning: cutting networks, finding the cut, and what it is compared with."""
