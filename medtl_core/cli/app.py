@@ -60,6 +60,31 @@ def bench(json: Annotated[bool, typer.Option("--json", help="Print JSON for prog
         )
 
 
+@app.command()
+def settings(json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+    """List the MEDTL_ variables: what each is for, its value in force, and where that comes from."""
+    from medtl_core.settings import SETTINGS, unknown_variables
+
+    values = {s.variable: s.value() for s in SETTINGS}
+    rows = [
+        {
+            "variable": s.variable,
+            "meaning": s.meaning,
+            "value": None if (value := values[s.variable]) is None else str(value),
+            "origin": s.origin,
+        }
+        for s in SETTINGS
+    ]
+    if json:
+        print(json_text.dumps(rows, indent=1))
+    else:
+        for row in rows:
+            value = "not set" if row["value"] is None else row["value"]
+            print(f"{row['variable']} = {value}  ({row['origin']})\n    {row['meaning']}")
+    for line in unknown_variables():
+        print(f"warning: {line}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point: bad input is one line on stderr and exit status 2."""
     try:

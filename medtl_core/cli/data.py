@@ -54,7 +54,7 @@ def show(
     """Print the data card and write a contact sheet."""
     from medtl_core.data import cards
     from medtl_core.data.sources import registry
-    from medtl_core.evidence.record_store import project_root
+    from medtl_core.settings import project_root
 
     archive = registry.load(name)
     described = cards.describe(archive, registry.card(name))

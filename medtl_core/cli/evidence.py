@@ -55,7 +55,7 @@ def keep(
 
 def find_run(name: str | None) -> Path:
     """The folder that `name` means: a path, or a name below runs/ or results/; the latest run for None."""
-    from medtl_core.evidence.record_store import project_root
+    from medtl_core.settings import project_root
 
     root = project_root()
     if name is None:

@@ -1,11 +1,11 @@
 """`medtl pretrain`: weights from medical images, as a file that MEDTL_WEIGHTS finds."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from medtl_core import settings
 from medtl_core.errors import MedtlError
 
 
@@ -28,7 +28,7 @@ def pretrain(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Train a network from random weights on data sets; write its weights and their card."""
-    folder = out or (Path(os.environ["MEDTL_WEIGHTS"]) if os.environ.get("MEDTL_WEIGHTS") else None)
+    folder = out or settings.weights_folder()
     if folder is None:
         raise MedtlError("pretrain: no folder for the weights, expected --out DIR or MEDTL_WEIGHTS; give one")
     from medtl_core.backbones.weight_card import checked_tag, save_weights

@@ -1,7 +1,6 @@
 """`medtl run` and `medtl notebooks`."""
 
 import json as json_text
-import os
 import signal
 from collections.abc import Mapping
 from functools import cache, partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medtl_core.errors import MedtlError
+from medtl_core.settings import device, project_root, store_folder, weights_folder
 
 if TYPE_CHECKING:
     from medtl_core.runner.notebooks import Notebook
@@ -59,15 +59,15 @@ def run(
     chosen_profile = read_profile(root / "notebooks" / "profiles", profile)
     notebooks = choose(root / "notebooks", notebook or [])
     given = assignments(parameter or [])
-    device = device_for(chosen_profile, allow_cpu)
+    chosen_device = device_for(chosen_profile, allow_cpu)
     say = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
     world = World(inspect_inputs, _registry_names)
-    plan = plan_runs(notebooks, chosen_profile, given, world, decisive_environment(device), say)
+    plan = plan_runs(notebooks, chosen_profile, given, world, decisive_environment(chosen_device), say)
     settings = RunSettings(
         profile=profile,
-        out=(out or root / "runs" / f"{profile}-{short_name(device)}").absolute(),
-        store=root / ".medtl" / "trials",
-        device=device,
+        out=(out or root / "runs" / f"{profile}-{short_name(chosen_device)}").absolute(),
+        store=store_folder(),
+        device=chosen_device,
         workers=workers,
         scheduler=scheduler,
         timeout=timeout,
@@ -110,8 +110,6 @@ def notebooks(json: JsonFlag = False) -> None:
 
 def project_folder() -> Path:
     """The nearest folder upwards that holds notebooks/claims.yaml. MedtlError if there is none."""
-    from medtl_core.evidence.record_store import project_root
-
     root = project_root()
     if not (root / "notebooks" / "claims.yaml").is_file():
         raise MedtlError(
@@ -124,9 +122,7 @@ def device_for(profile: "Profile", allow_cpu: bool) -> str:
     """The GPU's name or "cpu". MedtlError where MEDTL_DEVICE or the profile wants a GPU and there is none."""
     from medtl_core.runner.environment import cuda_devices
 
-    wanted = os.environ.get("MEDTL_DEVICE", "")
-    if wanted not in ("", "cpu", "cuda"):
-        raise MedtlError(f"MEDTL_DEVICE is {wanted!r}, expected cpu or cuda")
+    wanted = device()
     gpus = [] if wanted == "cpu" else cuda_devices()
     if gpus and not _torch_sees_gpu():
         gpus = []
@@ -155,11 +151,11 @@ def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str,
         if source in values:
             name, _, domain = values[source].partition(":")
             inputs[name] = _checked_data(name, domain or None, 0)
-    folder = os.environ.get("MEDTL_WEIGHTS")
+    folder = weights_folder()
     networks = {values.get("backbone"), *values.get("backbones", ())} - {None}
-    for network in sorted(networks) if folder else ():
-        file = Path(str(folder)).expanduser() / f"{network}.safetensors"
-        if file.is_file():
+    for network in sorted(networks):
+        file = folder / f"{network}.safetensors" if folder else None
+        if file is not None and file.is_file():
             from medtl_core.data.sources.locations import file_digest
 
             inputs[file.name] = file_digest(file, "sha256")

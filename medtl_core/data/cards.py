@@ -9,9 +9,9 @@ import numpy as np
 
 from medtl_core.data.archives.archive import Archive
 from medtl_core.data.archives.checks import SPLIT_WORDS
-from medtl_core.data.archives.npz import replacing
 from medtl_core.data.audit import audit
 from medtl_core.data.sources.dataset_card import DatasetCard
+from medtl_core.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

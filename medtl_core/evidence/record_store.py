@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -16,8 +15,9 @@ import pandas as pd
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.record import FIELDS, Record, order, to_frame
 from medtl_core.files import write_atomically
+from medtl_core.settings import run_directory
 
-__all__ = ["Record", "RecordStore", "project_root", "record_check", "run_directory", "to_frame"]
+__all__ = ["Record", "RecordStore", "record_check", "to_frame"]
 
 
 @dataclass(frozen=True)
@@ -148,18 +148,6 @@ def _checked_predictions(predictions: Mapping[str, Any], place: str) -> dict[str
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise MedtlError(f"{place}: predictions of shapes {shapes}, expected (N,), (N,) and (N, K)")
     return arrays
-
-
-def project_root() -> Path:
-    """Nearest folder upwards that holds `notebooks/claims.yaml`; else the current folder."""
-    here = Path.cwd()
-    return next((p for p in (here, *here.parents) if (p / "notebooks" / "claims.yaml").is_file()), here)
-
-
-def run_directory() -> Path:
-    """Folder that this process's records go to: `MEDTL_OUT`, else `runs/interactive` of the project."""
-    chosen = os.environ.get("MEDTL_OUT")
-    return Path(chosen) if chosen else project_root() / "runs" / "interactive"
 
 
 def record_check(

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from medtl_core.errors import MedtlError
-from medtl_core.evidence.record_store import project_root
+from medtl_core.settings import project_root
 
 RuleKind = Literal[
     "superiority", "equivalence", "non_inferiority", "trend", "interaction", "deterministic", "existence",

@@ -3,10 +3,11 @@
 from typing import Any
 
 from medtl_core.evidence.ledger import EvidenceStore, build_ledger
-from medtl_core.evidence.record_store import RecordStore, run_directory
+from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.register import Register, load_register
 from medtl_core.evidence.wording import rule_in_words
 from medtl_core.reporting.text_table import TextTable
+from medtl_core.settings import run_directory
 
 
 def statements_table(notebook: str, register: Register | None = None) -> TextTable:

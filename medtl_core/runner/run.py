@@ -1,6 +1,5 @@
 """A run from plan to state: what is done is skipped, the rest is executed, and what it left is kept."""
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from medtl_core.runner.plan import PlannedRun
 from medtl_core.runner.progress import shown
 from medtl_core.runner.run_directory import RunDirectory, write_json
 from medtl_core.runner.task import KernelTask, Outcome
+from medtl_core.settings import exported
 
 GIB = 2**30
 
@@ -115,13 +115,14 @@ def _share_of_cores(share: int, device: str) -> dict[str, str]:
     takes most of a GiB, hence at most `TRIALS_AT_A_TIME`.
     """
     trials = {"MEDTL_WORKERS": str(min(max(1, share), TRIALS_AT_A_TIME))} if device == "cpu" else {}
-    return thread_variables(share) | trials | {k: os.environ[k] for k in trials if k in os.environ}
+    return thread_variables(share) | trials
 
 
 def _kernel_environment(settings: RunSettings, staging: Path) -> dict[str, str]:
     return {
+        **exported(),
         "MEDTL_OUT": str(staging),
-        "MEDTL_STORE": os.environ.get("MEDTL_STORE") or str(settings.store),
+        "MEDTL_STORE": str(settings.store),
         "MEDTL_PROFILE": settings.profile,
         "MEDTL_DEVICE": "cpu" if settings.device == "cpu" else "cuda",
         "NO_ALBUMENTATIONS_UPDATE": "1",

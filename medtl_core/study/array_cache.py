@@ -8,7 +8,7 @@ import numpy as np
 
 from medtl_core.errors import MedtlError
 from medtl_core.files import write_atomically
-from medtl_core.study.trial import store_folder
+from medtl_core.settings import store_folder
 
 
 def kept_arrays(key: str, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from typing import Any
 import joblib
 import torch
 
-from medtl_core.errors import MedtlError
+from medtl_core import settings
 from medtl_core.study.seeding import seeded, select_device
 from medtl_core.study.trial import FinishedTrial, TrialStore, checked_outcome
 
@@ -39,10 +39,7 @@ class Task:
 
 def worker_count(workers: int | None) -> int:
     """Trials to run at a time: `workers`, else `MEDTL_WORKERS`, else 1; MedtlError below 1."""
-    found = os.environ.get("MEDTL_WORKERS", "1") if workers is None else str(workers)
-    if not found.isdecimal() or int(found) < 1:
-        raise MedtlError(f"workers is {found!r}, expected a whole number of at least 1 (MEDTL_WORKERS)")
-    return int(found)
+    return settings.workers() if workers is None else settings.checked_workers(str(workers))
 
 
 def execute(

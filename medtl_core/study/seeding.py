@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from medtl_core import settings
 from medtl_core.errors import MedtlError
 
 # cuBLAS reads this once, when CUDA starts; without it deterministic matrix products raise.
@@ -55,9 +56,7 @@ def select_device() -> torch.device:
 
     Raises MedtlError for another word, and for `cuda` on a machine that has none.
     """
-    wanted = os.environ.get("MEDTL_DEVICE", "")
-    if wanted not in ("", "cpu", "cuda"):
-        raise MedtlError(f"MEDTL_DEVICE is {wanted!r}, expected cpu or cuda (or unset: cuda if there is one)")
+    wanted = settings.device()
     if wanted == "cuda" and not torch.cuda.is_available():
         raise MedtlError("MEDTL_DEVICE is 'cuda', but torch finds no CUDA device; set it to cpu or unset it")
     if wanted == "cpu" or not torch.cuda.is_available():

@@ -12,12 +12,13 @@ from tqdm import tqdm
 
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import DIRECTION
-from medtl_core.evidence.record_store import Record, RecordStore, run_directory, to_frame
+from medtl_core.evidence.record_store import Record, RecordStore, to_frame
+from medtl_core.settings import run_directory, store_folder
 from medtl_core.study.cache_key import trial_key
 from medtl_core.study.fingerprint import fingerprint
 from medtl_core.study.parallel import Task, TrialFunction, execute, worker_count
 from medtl_core.study.seeding import select_device
-from medtl_core.study.trial import FinishedTrial, TrialStore, store_folder
+from medtl_core.study.trial import FinishedTrial, TrialStore
 
 _COLUMNS_BEFORE = ["notebook", "study", "dataset", "source_domain", "target_domain", "arm"]
 _COLUMNS_AFTER = ["seed", "metric", "value", "direction", "n_test", "seconds", "device", "key"]

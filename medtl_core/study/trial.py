@@ -7,7 +7,6 @@ dictionary may hold one `Predictions`.
 import json
 import math
 import numbers
-import os
 import tempfile
 import time
 import zipfile
@@ -20,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from medtl_core.errors import MedtlError
-from medtl_core.evidence.record_store import project_root
 from medtl_core.files import write_atomically, write_text
 
 PREDICTIONS = "predictions"
@@ -105,12 +103,6 @@ def checked_outcome(outcome: object, place: str) -> tuple[dict[str, float], Pred
                 "as a metric of its own"
             )
     return {name: float(value) for name, value in values.items()}, predictions
-
-
-def store_folder() -> Path:
-    """Folder of finished trials: `MEDTL_STORE`, else `.medtl/trials` of the project."""
-    chosen = os.environ.get("MEDTL_STORE")
-    return Path(chosen) if chosen else project_root() / ".medtl" / "trials"
 
 
 class TrialStore:

@@ -10,8 +10,8 @@ import pytest
 from archive_files import N, arrays, refused, saved
 
 from medtl_core.data.archives.archive import Archive, read_archive, validate, write_archive
-from medtl_core.data.archives.npz import read_shapes
 from medtl_core.errors import MedtlError
+from medtl_core.files import read_shapes
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -209,7 +209,7 @@ def test_broken_archive_is_not_written(tmp_path):
 def test_no_right_to_write(tmp_path):
     archive = read_archive(saved(tmp_path, **arrays()))
     (tmp_path / "file").touch()
-    with pytest.raises(MedtlError, match="cannot write"):
+    with pytest.raises(MedtlError, match="cannot be written"):
         write_archive(archive, tmp_path / "file" / "new.npz")
 
 
@@ -232,7 +232,7 @@ def test_no_space_leaves_the_old_file_and_nothing_else(tmp_path):
     writer.start()
     line = answers.get(timeout=60)
     writer.join()
-    assert "cannot write" in line
+    assert "cannot be written" in line
     assert "\n" not in line
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["set.npz"]

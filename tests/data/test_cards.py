@@ -110,5 +110,5 @@ def test_contact_sheet_is_a_picture_on_disk(tmp_path):
 
 def test_contact_sheet_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(MedtlError, match="cannot write"):
+    with pytest.raises(MedtlError, match="cannot be written"):
         cards.contact_sheet(made(), tmp_path / "file" / "sheet.png")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from medtl_core.errors import MedtlError
-from medtl_core.evidence.record_store import RecordStore, record_check, run_directory
+from medtl_core.evidence.record_store import RecordStore, record_check
 
 
 def test_what_was_added_comes_back_equal(tmp_path, record):
@@ -174,16 +174,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, record):
     (tmp_path / "records").write_text("in the way")
     with pytest.raises(MedtlError, match="cannot be written"):
         RecordStore(tmp_path).add([record()])
-
-
-def test_run_directory_is_the_given_one_or_the_projects(tmp_path, monkeypatch):
-    monkeypatch.setenv("MEDTL_OUT", str(tmp_path / "out"))
-    assert run_directory() == tmp_path / "out"
-    monkeypatch.delenv("MEDTL_OUT")
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "claims.yaml").touch()
-    monkeypatch.chdir(tmp_path / "notebooks")
-    assert run_directory() == tmp_path / "runs" / "interactive"
 
 
 def test_record_check_keeps_the_latest_value(tmp_path, monkeypatch):

@@ -197,9 +197,18 @@ def test_a_published_split_that_leaks_is_refused_unless_the_notebook_makes_its_o
         assert "in two splits" in found
 
 
-def test_outside_a_project_one_line_says_so(tmp_path, medtl, monkeypatch):
+def test_from_any_folder_the_packages_own_notebooks_are_found(tmp_path, medtl, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "no notebooks/claims.yaml here or above" in refused(medtl, tmp_path, "run")
+    status, out, err = medtl("notebooks")
+    assert (status, err) == (0, "")
+    assert "00_orientation" in out
+
+
+def test_where_there_is_no_project_one_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("medtl_core.settings.PACKAGE", tmp_path)
+    with pytest.raises(MedtlError, match=r"no notebooks/claims\.yaml here or above"):
+        cli_run.project_folder()
 
 
 def test_ctrl_c_stops_the_kernels_and_the_next_run_continues(project, medtl):

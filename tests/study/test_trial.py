@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from medtl_core.errors import MedtlError
-from medtl_core.study.trial import FinishedTrial, Predictions, TrialStore, checked_outcome, store_folder
+from medtl_core.study.trial import FinishedTrial, Predictions, TrialStore, checked_outcome
 
 
 def predictions() -> Predictions:
@@ -126,13 +126,3 @@ def test_only_old_parts_of_killed_processes_are_removed(tmp_path):
         os.utime(path, (time.time() - age, time.time() - age))
     TrialStore(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".part-new"]
-
-
-def test_the_folder_follows_the_environment_and_else_the_project(tmp_path, monkeypatch):
-    monkeypatch.setenv("MEDTL_STORE", "/somewhere")
-    assert str(store_folder()) == "/somewhere"
-    monkeypatch.delenv("MEDTL_STORE")
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "claims.yaml").write_text("[]")
-    monkeypatch.chdir(tmp_path / "notebooks")
-    assert store_folder() == tmp_path / ".medtl" / "trials"

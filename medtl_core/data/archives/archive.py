@@ -11,7 +11,7 @@ import numpy as np
 
 from medtl_core.data.archives.checks import RESERVED_KEYS, check_arrays, refusal
 from medtl_core.data.archives.medmnist import from_medmnist, is_medmnist_layout
-from medtl_core.data.archives.npz import read_arrays, write_arrays
+from medtl_core.files import read_arrays, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,7 @@ def write_archive(archive: Archive, path: str | PathLike[str]) -> None:
         MedtlError: the archive breaks a rule, or there is no right or no space to write.
     """
     validate(archive, str(path))
-    write_arrays(archive._arrays(), Path(path))
+    write_arrays(Path(path), archive._arrays())
 
 
 def validate(archive: Archive, source: str) -> None:

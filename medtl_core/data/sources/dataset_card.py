@@ -5,10 +5,10 @@ from pathlib import Path
 
 from medtl_core.data.archives.medmnist import class_names_for, is_medmnist_layout
 from medtl_core.data.archives.medmnist_table import CITATION, PublishedSet
-from medtl_core.data.archives.npz import read_arrays, read_shapes
 from medtl_core.data.phantoms.spec import PhantomSpec
 from medtl_core.data.sources.locations import cache_folder
 from medtl_core.errors import MedtlError
+from medtl_core.files import read_arrays, read_shapes
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,16 @@
 """Where archives lie on this machine: the folder of MEDTL_DATA, then the user's cache."""
 
 import hashlib
-import os
 from pathlib import Path
 
-import platformdirs
-
+from medtl_core import settings
 from medtl_core.errors import MedtlError
-
-
-def data_folder() -> Path | None:
-    """The folder that MEDTL_DATA names, None if it is not set.
-
-    Raises:
-        MedtlError: it is set to something that is no folder.
-    """
-    value = os.environ.get("MEDTL_DATA")
-    if not value:
-        return None
-    folder = Path(value).expanduser().absolute()
-    if not folder.is_dir():
-        raise MedtlError(f"MEDTL_DATA: found '{value}', expected a folder of archives; change or unset it")
-    return folder
+from medtl_core.settings import data_folder
 
 
 def cache_folder() -> Path:
     """The folder of downloaded archives; MEDTL_CACHE moves it. It need not exist yet."""
-    root = os.environ.get("MEDTL_CACHE") or platformdirs.user_cache_dir("medtl")
-    return Path(root).expanduser().absolute() / "archives"
+    return settings.cache_folder() / "archives"
 
 
 def files_at_hand() -> dict[str, Path]:

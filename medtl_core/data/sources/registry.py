@@ -17,6 +17,7 @@ from medtl_core.data.sources.download import download
 from medtl_core.data.sources.locations import cache_folder, data_folder_in_words, file_digest, files_at_hand
 from medtl_core.data.splits import split
 from medtl_core.errors import MedtlError
+from medtl_core.settings import PACKAGE
 
 PHANTOM_SEED = 0
 CHECKSUM_LIST = "SHA256SUMS"
@@ -122,7 +123,7 @@ def checksum(name: str) -> str:
     path = locate(name)
     if name in SPECS:
         digest = hashlib.sha256(repr((sorted(asdict(SPECS[name]).items()), PHANTOM_SEED)).encode())
-        for source in sorted(Path(__file__).parent.glob("phantom*.py")):
+        for source in sorted((PACKAGE / "data" / "phantoms").glob("*.py")):
             digest.update(source.read_bytes())
         return digest.hexdigest()
     if path is None:
