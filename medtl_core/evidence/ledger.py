@@ -58,8 +58,8 @@ class Ledger:
         return json.dumps(self.rows(), indent=1, ensure_ascii=False) + "\n"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per entry: id, section, statement, treatment, notebook, verdict, reason."""
-        columns = ["id", "section", "statement", "treatment", "notebook", "verdict", "reason"]
+        """One row per entry: id, section, statement, handling, notebook, verdict, reason."""
+        columns = ["id", "section", "statement", "handling", "notebook", "verdict", "reason"]
         return pd.DataFrame([[row[c] for c in columns] for row in self.rows()], columns=columns)
 
     def to_markdown(self) -> str:

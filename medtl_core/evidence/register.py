@@ -128,7 +128,7 @@ class Claim(_Strict):
     locator: str = ""
     references: list[int | str] = []
     kind: Literal["definition", "method", "empirical", "challenge"]
-    treatment: Literal["test", "demonstration", "literature", "correction"]
+    handling: Literal["test", "demonstration", "literature", "correction"]
     notebook: str | None = None
     about: Literal["medical_images", "method"] = "medical_images"
     expected: str | None = None
@@ -139,12 +139,12 @@ class Claim(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Claim":
-        if self.rules and (self.treatment == "literature" or self.not_testable):
+        if self.rules and (self.handling == "literature" or self.not_testable):
             raise ValueError("rules are given, but nothing is measured for this entry: remove them")
         if self.rules and not self.notebook:
             raise ValueError("rules are given, but no `notebook` that measures them")
-        if self.treatment == "correction" and not self.correction:
-            raise ValueError("treatment is correction, but `correction` is empty")
+        if self.handling == "correction" and not self.correction:
+            raise ValueError("handling is correction, but `correction` is empty")
         return self
 
 

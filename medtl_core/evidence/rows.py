@@ -29,7 +29,7 @@ def entry_row(verdict: Verdict, younger: bool) -> dict[str, Any]:
         "locator": claim.locator,
         "references": list(claim.references),
         "kind": claim.kind,
-        "treatment": claim.treatment,
+        "handling": claim.handling,
         "about": claim.about,
         "notebook": claim.notebook,
         "verdict": verdict.word,

@@ -172,7 +172,7 @@ def verdict_of(claim: Claim, results: list[RuleResult]) -> Verdict:
     """The entry's word: its main or weak reading decides, the strong one adds a condition where it fails."""
     if claim.not_testable:
         return Verdict(claim, "not testable here", claim.not_testable, [])
-    if claim.treatment == "literature" or (claim.treatment == "correction" and not claim.rules):
+    if claim.handling == "literature" or (claim.handling == "correction" and not claim.rules):
         return Verdict(claim, "literature only", claim.source or claim.correction or "", [])
     if not results:
         return Verdict(claim, "pending", "no study answers this yet", [])

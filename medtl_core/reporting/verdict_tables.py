@@ -10,13 +10,13 @@ from medtl_core.reporting.text_table import TextTable
 
 
 def statements_table(notebook: str, register: Register | None = None) -> TextTable:
-    """The statements that a notebook answers, by id: treatment, what is measured, what was expected."""
-    columns = ["id", "statement", "treatment", "what is measured", "expected"]
+    """The statements that a notebook answers, by id: handling, what is measured, what was expected."""
+    columns = ["id", "statement", "handling", "what is measured", "expected"]
     rows = [
         [
             claim.id,
             claim.statement,
-            claim.treatment,
+            claim.handling,
             "; ".join(rule_in_words(rule) for rule in claim.rules) or "nothing yet",
             claim.expected,
         ]

@@ -25,7 +25,7 @@ def register(rule, claim):
     return Register(
         entries=[
             claim(rule(reading="weak", by=["n"]), rule(reading="strong", margin=0.5)),
-            claim(id="C007", treatment="literature", source="a | b\nc", notebook=None, section="2"),
+            claim(id="C007", handling="literature", source="a | b\nc", notebook=None, section="2"),
             claim(rule(study="unrun"), id="C008", notebook="01_cnn_basics"),
         ]
     )

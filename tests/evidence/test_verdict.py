@@ -210,8 +210,8 @@ def test_several_rules_of_a_reading_must_all_hold(rule, claim, pairs, exactly):
 
 
 def test_words_without_measurement(rule, claim):
-    cited = claim(treatment="literature", source="Raghu 2019")
-    corrected = claim(id="C033", treatment="correction", correction="it is the other way round")
+    cited = claim(handling="literature", source="Raghu 2019")
+    corrected = claim(id="C033", handling="correction", correction="it is the other way round")
     impossible = claim(id="C002", not_testable="ImageNet's test labels are secret")
     waiting, unmeasured = claim(id="C007"), claim(rule(), id="C008")
     verdicts = judge_claims([cited, corrected, impossible, waiting, unmeasured], {})
@@ -224,7 +224,7 @@ def test_words_without_measurement(rule, claim):
 
 
 def test_a_correction_with_rules_is_judged(rule, claim, pairs, exactly):
-    corrected = claim(rule(), treatment="correction", correction="stronger than its sources")
+    corrected = claim(rule(), handling="correction", correction="stronger than its sources")
     assert one([corrected], pairs(exactly(0.1, 0.01)))[0].word == "supported"
 
 

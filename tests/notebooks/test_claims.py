@@ -38,7 +38,7 @@ FIELDS = [
     "locator",
     "references",
     "kind",
-    "treatment",
+    "handling",
     "notebook",
     "about",
     "expected",
@@ -301,7 +301,7 @@ def test_the_register_loads_and_keeps_every_entry():
 def test_fields_are_those_of_the_schema(entry):
     assert list(entry) == FIELDS
     assert entry["kind"] in {"definition", "method", "empirical", "challenge"}
-    assert entry["treatment"] in {"test", "demonstration", "literature", "correction"}
+    assert entry["handling"] in {"test", "demonstration", "literature", "correction"}
     assert entry["notebook"] in NOTEBOOKS
     assert entry["about"] in {"medical_images", "method"}
     assert entry["expected"]
@@ -340,11 +340,11 @@ def test_no_statement_and_no_locator_stands_twice():
         assert len(set(texts)) == len(texts), field
 
 
-@each_entry([entry for entry in ENTRIES if entry["treatment"] in ("literature", "correction")])
+@each_entry([entry for entry in ENTRIES if entry["handling"] in ("literature", "correction")])
 def test_what_is_not_measured_says_what_the_source_says_and_where_it_was_read(entry):
     assert re.search(r"\bread\b|from memory|our reading|No source is given", entry["source"], re.IGNORECASE)
     assert entry["rules"] == []
-    assert entry["treatment"] == "literature" or entry["correction"]
+    assert entry["handling"] == "literature" or entry["correction"]
 
 
 @each_entry([BY_ID[name] for name in sorted(CORRECTED)])

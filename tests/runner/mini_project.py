@@ -13,7 +13,7 @@ CLAIMS = """\
   section: "1"
   statement: "The sum of the mini notebook is right"
   kind: method
-  treatment: test
+  handling: test
   notebook: 01_first
   about: method
   rules:
@@ -27,7 +27,7 @@ CLAIMS = """\
   section: "1"
   statement: "Nobody measures this yet"
   kind: empirical
-  treatment: test
+  handling: test
 """
 
 
