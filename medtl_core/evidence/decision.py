@@ -34,18 +34,18 @@ class Judged:
 
 def decide(rule: Rule, estimate: Estimate, p_for: float | None, p_against: float | None) -> Judged:
     """Judge one estimate, given the adjusted p values of what the rule says and of its opposite."""
-    if rule.rule == "deterministic":
+    if rule.kind == "deterministic":
         word, reason = _deterministic(rule, estimate)
     elif estimate.seeds < rule.min_seeds:
         seeds = "1 paired seed" if estimate.seeds == 1 else f"{estimate.seeds} paired seeds"
         word, reason = "inconclusive", f"{seeds}, at least {rule.min_seeds} needed"
-    elif rule.rule == "differs" and estimate.interval is not None:
+    elif rule.kind == "differs" and estimate.interval is not None:
         word, reason = "inconclusive", f"{describe(estimate.interval)}; compared with other data sets"
     elif estimate.interval is None or p_for is None or p_against is None:
         word, reason = "inconclusive", "no interval"
-    elif rule.rule == "equivalence":
+    elif rule.kind == "equivalence":
         word, reason = _equivalence(rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against)
-    elif rule.rule == "non_inferiority":
+    elif rule.kind == "non_inferiority":
         word, reason = _non_inferiority(rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against)
     else:
         word, reason = _superiority(rule, estimate.interval, estimate.detectable or 0.0, p_for)

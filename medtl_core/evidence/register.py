@@ -66,7 +66,7 @@ class Rule(_Strict):
 
     reading: Literal["weak", "strong", "main"]
     says: str = Field(min_length=1)
-    rule: RuleKind
+    kind: RuleKind
     study: str = Field(min_length=1)
     metric: str = Field(min_length=1)
     treatment: str | None = None
@@ -86,26 +86,26 @@ class Rule(_Strict):
     @model_validator(mode="after")
     def _complete(self) -> "Rule":
         needs = {
-            "treatment": self.rule != "deterministic",
-            "control": self.rule in COMPARES,
-            "margin": self.rule in NEEDS_MARGIN,
-            "trend": self.rule in ("trend", "interaction"),
-            "tolerance": self.rule == "deterministic",
+            "treatment": self.kind != "deterministic",
+            "control": self.kind in COMPARES,
+            "margin": self.kind in NEEDS_MARGIN,
+            "trend": self.kind in ("trend", "interaction"),
+            "tolerance": self.kind == "deterministic",
         }
         for name, needed in needs.items():
             if needed and getattr(self, name) is None:
-                raise ValueError(f"a rule of kind {self.rule} needs `{name}`")
+                raise ValueError(f"a rule of kind {self.kind} needs `{name}`")
         unused = {
             "trend": not needs["trend"],
             "tolerance": not needs["tolerance"],
-            "control": self.rule in ("trend", "differs"),
+            "control": self.kind in ("trend", "differs"),
         }
         for name, forbidden in unused.items():
             if forbidden and getattr(self, name) is not None:
-                raise ValueError(f"a rule of kind {self.rule} does not use `{name}`: leave it out")
-        if self.rule in ("equivalence", "non_inferiority") and self.margin == 0:
+                raise ValueError(f"a rule of kind {self.kind} does not use `{name}`: leave it out")
+        if self.kind in ("equivalence", "non_inferiority") and self.margin == 0:
             raise ValueError("margin is 0, expected the positive margin inside which arms count as equal")
-        if self.rule != "deterministic" and self.min_seeds < MINIMUM_OF_SEEDS:
+        if self.kind != "deterministic" and self.min_seeds < MINIMUM_OF_SEEDS:
             raise ValueError(f"min_seeds is {self.min_seeds}, expected at least {MINIMUM_OF_SEEDS}")
         if self.trend is not None and self.trend.factor in self.by:
             raise ValueError(f"`by` holds {self.trend.factor!r}, the factor that the trend runs over")

@@ -34,7 +34,7 @@ def entry_row(verdict: Verdict, younger: bool) -> dict[str, Any]:
         "notebook": claim.notebook,
         "verdict": verdict.word,
         "reason": reason,
-        "rule": first.rule if first else None,
+        "rule": first.kind if first else None,
         "rule_in_words": rule_in_words(first) if first else None,
         "rule_version": first.version if first else None,
         "younger": younger,
@@ -60,7 +60,7 @@ def _rule_row(result: RuleResult) -> dict[str, Any]:
     return {
         "reading": rule.reading,
         "says": rule.says,
-        "rule": rule.rule,
+        "kind": rule.kind,
         "rule_in_words": rule_in_words(rule),
         "effect": effect_in_words(rule),
         "version": rule.version,

@@ -63,7 +63,7 @@ def measure(rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None = None)
         return []
     return [
         _check(rule, name, stratum, part)
-        if rule.rule == "deterministic"
+        if rule.kind == "deterministic"
         else _estimate(rule, name, stratum, part, cases)
         for name, stratum, part in strata(rule, chosen)
     ]
@@ -85,7 +85,7 @@ def _estimate(
     interval, note = _interval(rule, effects, cases)
     if interval is None:
         return Estimate(name, stratum, None, seeds, dropped, note=note)
-    if rule.rule == "differs":  # tested over all data sets at once, see between.py
+    if rule.kind == "differs":  # tested over all data sets at once, see between.py
         return Estimate(name, stratum, interval, seeds, dropped, note=note)
     p_for, p_against = _p_values(rule, interval)
     spread = interval.standard_error * interval.n**0.5
@@ -137,10 +137,10 @@ def _detectable_ratio(seeds: int) -> float:
 
 def _p_values(rule: Rule, interval: Interval) -> tuple[float, float]:
     """p values of what the rule says and of its opposite."""
-    if rule.rule in ("superiority", "existence", "trend", "interaction"):
+    if rule.kind in ("superiority", "existence", "trend", "interaction"):
         return interval.p_value, interval.p_value
     assert rule.margin is not None
-    if rule.rule == "non_inferiority":
+    if rule.kind == "non_inferiority":
         p_for = non_inferiority(interval, rule.margin, rule.direction)[0]
         return p_for, 1.0 - p_for
     beyond = abs(interval.estimate) - rule.margin

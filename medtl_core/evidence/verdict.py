@@ -136,7 +136,7 @@ def _result(
     if not words:
         there = grouped({name: verdict.word for name, verdict in datasets.items()})
         return RuleResult(rule, "inconclusive", f"measured on phantoms only ({there})", datasets)
-    if rule.rule == "differs":
+    if rule.kind == "differs":
         judged_word, reason = differ(rule, frame, list(words))
         return RuleResult(rule, judged_word, reason, datasets)
     word = _combined(rule, list(words.values()))
@@ -162,7 +162,7 @@ def _dataset(
 
 
 def _combined(rule: Rule, words: list[Word]) -> Word:
-    if rule.rule != "existence":
+    if rule.kind != "existence":
         return combine(words, rule.combine)
     # That something exists is not refuted by the opposite elsewhere, only not shown.
     return combine(["not supported" if word == "contradicted" else word for word in words], "any")

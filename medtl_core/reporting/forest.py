@@ -92,7 +92,7 @@ def _attribute(text: str) -> str:
 def _lines(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Everything with an interval; identities have none and are no matter of a forest plot."""
     lines: list[dict[str, Any]] = []
-    if rule["rule"] == "deterministic":
+    if rule["kind"] == "deterministic":
         return lines
     for name, dataset in rule["datasets"].items():
         for stratum in dataset["strata"]:
@@ -137,9 +137,9 @@ def _band(rule: Mapping[str, Any]) -> tuple[float, float] | None:
     margin = rule["margin"]
     if not margin:
         return None
-    if rule["rule"] == "equivalence":
+    if rule["kind"] == "equivalence":
         return -margin, margin
     stated = 1.0 if rule["direction"] == "higher" else -1.0
-    if rule["rule"] == "non_inferiority":
+    if rule["kind"] == "non_inferiority":
         stated = -stated
     return (0.0, margin) if stated > 0 else (-margin, 0.0)

@@ -83,7 +83,7 @@ def _plot(row: Mapping[str, Any]) -> str:
     has_interval = any(
         stratum["estimate"] is not None
         for rule in row["rules"]
-        if rule["rule"] != "deterministic"
+        if rule["kind"] != "deterministic"
         for dataset in rule["datasets"].values()
         for stratum in dataset["strata"]
     )
@@ -98,7 +98,7 @@ def _checks(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The numbers of an entry as table rows: rule, data set, stratum."""
     return [
         stratum
-        | {"reading": rule["reading"], "dataset": name, "rule": rule["rule"], "counted": dataset["counted"]}
+        | {"reading": rule["reading"], "dataset": name, "kind": rule["kind"], "counted": dataset["counted"]}
         for rule in row["rules"]
         for name, dataset in rule["datasets"].items()
         for stratum in dataset["strata"]

@@ -13,7 +13,7 @@ from medtl_core.evidence.register import Rule
 from medtl_core.evidence.verdict import judge
 
 RULE = Rule(
-    reading="main", says="Depth differs", rule="differs", study="depth", metric="depth", treatment="chosen"
+    reading="main", says="Depth differs", kind="differs", study="depth", metric="depth", treatment="chosen"
 )
 
 

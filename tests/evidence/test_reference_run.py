@@ -18,7 +18,7 @@ def register(rule, claim):
     return Register(
         entries=[
             claim(rule(reading="weak", by=["n"], resample_cases=True), rule(reading="strong", metric="ece")),
-            claim(rule(rule="interaction", trend={"factor": "n"}, direction="lower"), id="C018"),
+            claim(rule(kind="interaction", trend={"factor": "n"}, direction="lower"), id="C018"),
         ]
     )
 

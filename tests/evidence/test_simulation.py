@@ -40,7 +40,7 @@ def test_on_nulls_supported_comes_up_at_most_in_five_of_a_hundred(rule):
 
 def test_a_difference_at_the_margin_is_called_equal_at_most_in_five_of_a_hundred(rule):
     generator = np.random.default_rng(7)
-    equal = rule(rule="equivalence", margin=0.04)
+    equal = rule(kind="equivalence", margin=0.04)
     assert share(equal, generator, 0.04, 500, "supported") <= 0.05 + 2 * (0.05 * 0.95 / 500) ** 0.5
 
 

@@ -56,13 +56,13 @@ def test_a_metric_moved_by_its_margin_tips_the_word_every_time(rule, pairs):
         noise -= noise.mean()
         assert word(rule(margin=0.01), pairs(0.015 + noise)) == "supported"
         assert word(rule(margin=0.01), pairs(0.015 - 0.01 + noise)) != "supported"
-        equal = rule(rule="equivalence", margin=0.01)
+        equal = rule(kind="equivalence", margin=0.01)
         assert word(equal, pairs(0.005 + noise)) == "supported"
         assert word(equal, pairs(0.005 + 0.01 + noise)) == "contradicted"
 
 
 def test_equivalence_says_each_word(rule, pairs, exactly):
-    equal = rule(rule="equivalence", margin=0.01)
+    equal = rule(kind="equivalence", margin=0.01)
     assert word(equal, pairs(exactly(0.002, 0.003))) == "supported"
     assert word(equal, pairs(exactly(-0.03, 0.003))) == "contradicted"
     assert word(equal, pairs(exactly(0.009, 0.003))) == "not supported"
@@ -70,13 +70,13 @@ def test_equivalence_says_each_word(rule, pairs, exactly):
 
 
 def test_non_inferiority_says_each_word(rule, pairs, exactly):
-    higher = rule(rule="non_inferiority", margin=0.01)
+    higher = rule(kind="non_inferiority", margin=0.01)
     assert word(higher, pairs(exactly(0.05, 0.003))) == "supported"
     assert word(higher, pairs(exactly(-0.005, 0.003))) == "supported"
     assert word(higher, pairs(exactly(-0.03, 0.003))) == "contradicted"
     assert word(higher, pairs(exactly(-0.009, 0.003))) == "not supported"
     assert word(higher, pairs(exactly(0.0, 0.05))) == "inconclusive"
-    lower = rule(rule="non_inferiority", margin=0.01, direction="lower")
+    lower = rule(kind="non_inferiority", margin=0.01, direction="lower")
     assert word(lower, pairs(exactly(-0.05, 0.003))) == "supported"
     assert word(lower, pairs(exactly(0.03, 0.003))) == "contradicted"
 
@@ -84,7 +84,7 @@ def test_non_inferiority_says_each_word(rule, pairs, exactly):
 def test_identities_say_supported_or_contradicted(rule, record):
     def exact(bound):
         tolerance = {"op": "<=", "value": bound}
-        return rule(rule="deterministic", tolerance=tolerance, treatment="identity", control=None)
+        return rule(kind="deterministic", tolerance=tolerance, treatment="identity", control=None)
 
     records = [record(arm="identity", value=1e-7)]
     assert word(exact(1e-5), records) == "supported"
@@ -143,7 +143,7 @@ def test_what_could_have_been_detected_is_told_for_several_places(rule, pairs, e
 
 
 def test_existence_needs_one_place_and_is_never_contradicted(rule, pairs, exactly):
-    exists = rule(rule="existence")
+    exists = rule(kind="existence")
     here, opposite = pairs(exactly(0.1, 0.01)), pairs(exactly(-0.1, 0.01), dataset="chest")
     assert word(exists, here + opposite) == "supported"
     assert word(exists, opposite) == "not supported"
@@ -254,7 +254,7 @@ def test_an_interval_inside_the_margin_that_holm_takes_back_says_so(
     rule, claim, pairs, exactly, kind, effect, margin
 ):
     inside = pairs(exactly(effect, 0.02))
-    asked = claim(rule(rule=kind, margin=margin))
+    asked = claim(rule(kind=kind, margin=margin))
     assert one([asked], inside)[0].word == "supported"
     nothing = [r for m in ("ece", "brier") for r in pairs(exactly(0.0, 0.02), metric=m)]
     others = [claim(rule(metric="ece"), id="C018"), claim(rule(metric="brier"), id="C019")]

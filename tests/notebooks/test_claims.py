@@ -391,11 +391,11 @@ def test_rules_ask_for_what_a_study_records(entry, rule):
 @pytest.mark.parametrize(("entry", "rule"), RULES, ids=[f"{e['id']}-{r['says'][:30]}" for e, r in RULES])
 def test_rules_are_fixed_beforehand_in_full(entry, rule):
     assert words(rule["says"]) != words(entry["statement"])
-    if rule["rule"] == "deterministic":
+    if rule["kind"] == "deterministic":
         # Identities are recorded on phantoms, which never count as evidence about medical images.
         assert entry["about"] == "method"
         assert rule["tolerance"]["value"] > 0
-    elif rule["rule"] == "differs":
+    elif rule["kind"] == "differs":
         assert rule["min_seeds"] >= 5
     else:
         assert rule["min_seeds"] >= 5

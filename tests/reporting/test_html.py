@@ -71,7 +71,7 @@ def run(tmp_path, pairs, exactly, record):
 @pytest.fixture
 def ledger(run, rule, claim):
     deterministic = rule(
-        rule="deterministic", study="checks", metric="deviation", treatment="identity", control=None,
+        kind="deterministic", study="checks", metric="deviation", treatment="identity", control=None,
         tolerance={"op": "<=", "value": 1e-5},
     )  # fmt: skip
     entries = [

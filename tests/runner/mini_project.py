@@ -19,7 +19,7 @@ CLAIMS = """\
   rules:
     - reading: main
       says: "The deviation is zero"
-      rule: deterministic
+      kind: deterministic
       study: checks
       metric: deviation
       tolerance: {op: "<=", value: 0.0}
