@@ -72,6 +72,7 @@ def record(folder):
         1.0,
         "cpu",
         "k",
+        True,
     )
     RecordStore(folder).add([measured])
     (folder / "state").mkdir()

@@ -14,6 +14,7 @@ from medtl_core.evidence.record import Record, to_frame
 from medtl_core.evidence.register import Register
 from medtl_core.evidence.rows import entry_row
 from medtl_core.evidence.rule_history import changed_rules
+from medtl_core.evidence.study_declaration import StudyDeclaration
 from medtl_core.evidence.verdict import Verdict, judge_claims
 from medtl_core.files import write_text
 
@@ -33,6 +34,9 @@ class EvidenceStore(Protocol):
 
     def all(self, notebook: str | None = None) -> list[Record]:
         """Records, newest version of each number."""
+
+    def declarations(self) -> list[StudyDeclaration]:
+        """What the studies declared."""
 
     def predictions(self, key: str) -> dict[str, np.ndarray] | None:
         """Predictions of a trial, None where there are none."""

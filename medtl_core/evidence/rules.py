@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -35,8 +35,8 @@ class Estimate:
 
     `interval` (95 %) is None below two seeds; `seeds` are paired and complete, `dropped` were not; `p_for`
     and `p_against` are the p values for what the rule says and for its opposite, unadjusted; `detectable` is
-    the effect found with power .8. Deterministic rules set `met` and `extremes` (worst, least, greatest
-    value) instead, and count values in `seeds`.
+    the effect found with power .8; `synthetic` says that the images are made up. Deterministic rules set
+    `met` and `extremes` (worst, least, greatest value) instead, and count values in `seeds`.
     """
 
     dataset: str
@@ -50,6 +50,7 @@ class Estimate:
     met: bool | None = None
     extremes: tuple[float, float, float] | None = None
     note: str = ""
+    synthetic: bool = False
 
 
 def measure(rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None = None) -> list[Estimate]:
@@ -62,9 +63,12 @@ def measure(rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None = None)
     if chosen.empty:
         return []
     return [
-        _check(rule, name, stratum, part)
-        if rule.kind == "deterministic"
-        else _estimate(rule, name, stratum, part, cases)
+        replace(
+            _check(rule, name, stratum, part)
+            if rule.kind == "deterministic"
+            else _estimate(rule, name, stratum, part, cases),
+            synthetic=bool(part["synthetic"].any()),
+        )
         for name, stratum, part in strata(rule, chosen)
     ]
 

@@ -21,7 +21,7 @@ Adjusted = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class DatasetVerdict:
-    """A rule on one data set; `overall` averages strata within each seed; phantoms may not count."""
+    """A rule on one data set; `overall` averages strata within each seed; synthetic images may not count."""
 
     name: str
     word: Word
@@ -135,7 +135,7 @@ def _result(
     words = {name: verdict.word for name, verdict in datasets.items() if verdict.counted}
     if not words:
         there = grouped({name: verdict.word for name, verdict in datasets.items()})
-        return RuleResult(rule, "inconclusive", f"measured on phantoms only ({there})", datasets)
+        return RuleResult(rule, "inconclusive", f"measured on synthetic data only ({there})", datasets)
     if rule.kind == "differs":
         judged_word, reason = differ(rule, frame, list(words))
         return RuleResult(rule, judged_word, reason, datasets)
@@ -153,7 +153,7 @@ def _result(
 def _dataset(
     rule: Rule, name: str, judged: list[Judged], overall: Estimate | None, about: About
 ) -> DatasetVerdict:
-    counted = (rule.about or about) == "method" or not name.startswith("phantoms")
+    counted = (rule.about or about) == "method" or not any(j.estimate.synthetic for j in judged)
     if len(judged) == 1 and not judged[0].estimate.stratum:
         return DatasetVerdict(name, judged[0].word, judged[0].reason, counted, judged[0].estimate, judged)
     words = {stratum_name(j.estimate.stratum): j.word for j in judged}

@@ -22,7 +22,7 @@ def records(values_by_dataset):
         Record(
             notebook="n", study="depth", dataset=name, source_domain="", target_domain="", arm="chosen",
             factors={}, seed=seed, metric="depth", value=float(value), direction="lower", n_test=9,
-            seconds=0.0, device="cpu", key=f"{name}{seed}",
+            seconds=0.0, device="cpu", key=f"{name}{seed}", synthetic=name == "phantoms",
         )
         for name, values in values_by_dataset.items()
         for seed, value in enumerate(values)

@@ -20,7 +20,13 @@ def simulated(generator, effect, metrics=("auroc",)) -> pd.DataFrame:
         for arm, values in (("scratch", base), ("full", base + difference)):
             rows += [(arm, seed, metric, value) for seed, value in enumerate(values)]
     frame = pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
-    names = {"study": "learning_curve", "dataset": "breastmnist", "key": "k"}
+    names = {
+        "study": "learning_curve",
+        "dataset": "breastmnist",
+        "key": "k",
+        "synthetic": False,
+        "configuration": "",
+    }
     return frame.assign(source_domain="", target_domain="", **names)
 
 

@@ -89,7 +89,7 @@ def test_identities_say_supported_or_contradicted(rule, record):
     records = [record(arm="identity", value=1e-7)]
     assert word(exact(1e-5), records) == "supported"
     assert word(exact(1e-9), records) == "contradicted"
-    phantoms = [record(arm="identity", value=1e-7, dataset="phantoms")]
+    phantoms = [record(arm="identity", value=1e-7, dataset="phantoms", synthetic=True)]
     assert word(exact(1e-5), phantoms, about="method") == "supported"
 
 
@@ -150,18 +150,23 @@ def test_existence_needs_one_place_and_is_never_contradicted(rule, pairs, exactl
     assert word(exists, opposite + pairs(exactly(0.0, 0.1))) == "inconclusive"
 
 
-def test_phantoms_are_judged_and_do_not_count_for_medical_images(rule, pairs, exactly):
-    phantoms = pairs(exactly(0.1, 0.01), dataset="phantoms_colour")
+@pytest.mark.parametrize("name", ["phantoms_colour", "digital_phantoms", "simulated", "known_bayes", "toy"])
+def test_synthetic_data_are_judged_and_do_not_count_for_medical_images(rule, pairs, exactly, name):
+    phantoms = pairs(exactly(0.1, 0.01), dataset=name, synthetic=True)
     result = judge(rule(), to_frame(phantoms))
     assert result.word == "inconclusive"
-    assert "phantoms only" in result.reason
-    assert result.datasets["phantoms_colour"].word == "supported"
+    assert "synthetic data only" in result.reason
+    assert result.datasets[name].word == "supported"
     assert word(rule(), phantoms, about="method") == "supported"
     assert word(rule(), phantoms + pairs(exactly(-0.1, 0.01))) == "contradicted"
 
 
+def test_what_a_data_set_is_called_does_not_matter(rule, pairs, exactly):
+    assert word(rule(), pairs(exactly(0.1, 0.01), dataset="phantoms_of_patients")) == "supported"
+
+
 def test_a_rule_about_images_in_an_entry_about_a_method_does_not_count_phantoms(rule, pairs, exactly):
-    phantoms = to_frame(pairs(exactly(0.1, 0.01), dataset="phantoms_colour"))
+    phantoms = to_frame(pairs(exactly(0.1, 0.01), dataset="phantoms_colour", synthetic=True))
     of_images = rule(about="medical_images")
     assert judge(rule(), phantoms, about="method").word == "supported"
     assert judge(of_images, phantoms, about="method").word == "inconclusive"
