@@ -16,7 +16,7 @@ from medtl_core.evidence.record_store import RecordStore
 
 CLAIMS = """\
 - {id: C001, section: "1", statement: "A", kind: method, handling: test, notebook: 01_a, about: method,
-   rules: [{reading: main, says: "B", kind: deterministic, study: checks, metric: deviation,
+   rules: [{reading: main, hypothesis: "B", kind: deterministic, study: checks, metric: deviation,
             tolerance: {op: "<=", value: 0.5}}]}
 - {id: C002, section: "1", statement: "C", kind: empirical, handling: test}
 """

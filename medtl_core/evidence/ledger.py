@@ -15,7 +15,7 @@ from medtl_core.evidence.register import Register
 from medtl_core.evidence.rows import entry_row
 from medtl_core.evidence.rule_history import changed_rules
 from medtl_core.evidence.study_declaration import StudyDeclaration
-from medtl_core.evidence.verdict import Verdict, judge_claims
+from medtl_core.evidence.verdict import EntryVerdict, judge_claims
 from medtl_core.files import write_text
 
 FILE = "ledger.json"
@@ -44,18 +44,18 @@ class EvidenceStore(Protocol):
 
 @dataclass(frozen=True)
 class Ledger:
-    """Verdicts in the order of the register, and the ids of the entries younger than their records."""
+    """Verdicts in the order of the register; ids of the entries whose rules changed after measurement."""
 
-    verdicts: list[Verdict]
-    younger: frozenset[str]
+    verdicts: list[EntryVerdict]
+    rules_changed: frozenset[str]
 
     def counts(self) -> dict[str, int]:
-        """How many entries have each word."""
-        return dict(Counter(verdict.word for verdict in self.verdicts))
+        """How many entries have each verdict."""
+        return dict(Counter(verdict.verdict for verdict in self.verdicts))
 
     def rows(self) -> list[dict[str, Any]]:
         """One plain row per entry, ready for JSON."""
-        return [entry_row(verdict, verdict.claim.id in self.younger) for verdict in self.verdicts]
+        return [entry_row(verdict, verdict.claim.id in self.rules_changed) for verdict in self.verdicts]
 
     def to_json(self) -> str:
         """The rows as a JSON list, as `medtl ledger --json` prints it."""
@@ -76,7 +76,7 @@ class Ledger:
 
     def summary(self) -> str:
         """Counts in words."""
-        return ", ".join(f"{count} {word}" for word, count in sorted(self.counts().items()))
+        return ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.counts().items()))
 
 
 def cell(text: object) -> str:

@@ -14,7 +14,7 @@ from medtl_core.evidence.record_store import project_root
 
 RuleKind = Literal[
     "superiority", "equivalence", "non_inferiority", "trend", "interaction", "deterministic", "existence",
-    "differs",
+    "heterogeneity",
 ]  # fmt: skip
 Scalar = bool | int | float | str
 COMPARES = ("superiority", "equivalence", "non_inferiority", "interaction", "existence")
@@ -59,13 +59,13 @@ class Rule(_Strict):
 
     `margin` is the smallest effect of interest (superiority, existence, trend) or the margin of equivalence,
     in the unit of the metric (trend: per unit of the scaled factor). `direction` is what the statement
-    claims for treatment - control, or for the slope. A rule of kind `differs` asks whether the treatment's
-    values differ more between data sets than between the seeds of one; it uses neither. `about` is what this
-    rule speaks of where that is not what its entry speaks of: phantoms count for a method alone.
+    claims for treatment - control, or for the slope. A rule of kind `heterogeneity` asks whether the
+    treatment's values differ more between data sets than between the seeds of one; it uses neither. `about`
+    is what this rule speaks of where that is not what its entry speaks of: phantoms count for a method alone.
     """
 
     reading: Literal["weak", "strong", "main"]
-    says: str = Field(min_length=1)
+    hypothesis: str = Field(min_length=1)
     kind: RuleKind
     study: str = Field(min_length=1)
     metric: str = Field(min_length=1)
@@ -98,7 +98,7 @@ class Rule(_Strict):
         unused = {
             "trend": not needs["trend"],
             "tolerance": not needs["tolerance"],
-            "control": self.kind in ("trend", "differs"),
+            "control": self.kind in ("trend", "heterogeneity"),
         }
         for name, forbidden in unused.items():
             if forbidden and getattr(self, name) is not None:
@@ -115,7 +115,7 @@ class Rule(_Strict):
     def version(self) -> str:
         """Hash of everything in the rule that decides (12 hexadecimal digits); its wording does not count."""
         unset = {"about"} if self.about is None else set()
-        deciding = self.model_dump(mode="json", exclude={"says", *unset})
+        deciding = self.model_dump(mode="json", exclude={"hypothesis", *unset})
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -33,7 +33,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 class Estimate:
     """What one data set and stratum say about a rule.
 
-    `interval` (95 %) is None below two seeds; `seeds` are paired and complete, `dropped` were not; `p_for`
+    `interval` (95 %) is None below two seeds; `seeds` are paired and complete, `excluded` were not; `p_for`
     and `p_against` are the p values for what the rule says and for its opposite, unadjusted; `detectable` is
     the effect found with power .8; `synthetic` says that the images are made up. Deterministic rules set
     `met` and `extremes` (worst, least, greatest value) instead, and count values in `seeds`.
@@ -43,7 +43,7 @@ class Estimate:
     stratum: dict[str, Any]
     interval: Interval | None
     seeds: int
-    dropped: int
+    excluded: int
     p_for: float | None = None
     p_against: float | None = None
     detectable: float | None = None
@@ -83,18 +83,18 @@ def _estimate(
     rule: Rule, name: str, stratum: dict[str, Any], part: pd.DataFrame, cases: CaseIntervals | None
 ) -> Estimate:
     effects = paired_effects(rule, part)
-    seeds, dropped = len(effects.seeds), effects.dropped
+    seeds, excluded = len(effects.seeds), effects.excluded
     if seeds < 2:
-        return Estimate(name, stratum, None, seeds, dropped)
+        return Estimate(name, stratum, None, seeds, excluded)
     interval, note = _interval(rule, effects, cases)
     if interval is None:
-        return Estimate(name, stratum, None, seeds, dropped, note=note)
-    if rule.kind == "differs":  # tested over all data sets at once, see between.py
-        return Estimate(name, stratum, interval, seeds, dropped, note=note)
+        return Estimate(name, stratum, None, seeds, excluded, note=note)
+    if rule.kind == "heterogeneity":  # tested over all data sets at once, see between.py
+        return Estimate(name, stratum, interval, seeds, excluded, note=note)
     p_for, p_against = _p_values(rule, interval)
     spread = interval.standard_error * interval.n**0.5
     detectable = _detectable_ratio(interval.n) * spread
-    return Estimate(name, stratum, interval, seeds, dropped, p_for, p_against, detectable, note=note)
+    return Estimate(name, stratum, interval, seeds, excluded, p_for, p_against, detectable, note=note)
 
 
 def _interval(rule: Rule, effects: Effects, cases: CaseIntervals | None) -> tuple[Interval | None, str]:

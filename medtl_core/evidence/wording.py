@@ -27,7 +27,7 @@ def effect_in_words(rule: Rule) -> str:
         )
     if rule.kind == "equivalence":
         return f"{rule.metric}: {compared}{unit} (stated: no difference)"
-    if rule.kind in ("deterministic", "differs"):
+    if rule.kind in ("deterministic", "heterogeneity"):
         return f"{rule.metric}: {compared}"
     way = {"higher": "above 0", "lower": "below 0"}[rule.direction]
     return f"{rule.metric}: {compared}{unit} (stated: {way})"
@@ -37,7 +37,7 @@ def _claim(rule: Rule) -> str:
     compared = f"{rule.treatment} − {rule.control}" if rule.control else rule.treatment or "every arm"
     if rule.kind == "deterministic" and rule.tolerance:
         return f"{rule.metric} of {compared} {rule.tolerance.op} {rule.tolerance.value:g}"
-    if rule.kind == "differs":
+    if rule.kind == "heterogeneity":
         return f"{rule.metric} of {compared} differs more between data sets than between seeds"
     if rule.kind == "equivalence":
         return f"{compared} in {rule.metric} lies within ±{rule.margin:g}"

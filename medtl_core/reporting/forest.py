@@ -98,7 +98,7 @@ def _lines(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
         for stratum in dataset["strata"]:
             if stratum["estimate"] is not None:
                 label = f"{name}, {stratum['stratum']}" if stratum["stratum"] else name
-                aside = "" if dataset["counted"] else " (not counted)"
+                aside = "" if dataset["eligible"] else " (not evidence)"
                 lines.append({**stratum, "label": f"{label}{aside}"})
     return lines
 
@@ -115,7 +115,7 @@ def _panel(axes: "Axes", rule: Mapping[str, Any], lines: list[dict[str, Any]]) -
     axes.set_yticks(list(positions), [line["label"] for line in lines], fontsize=8)
     axes.set_ylim(0.4, len(lines) + 0.6)
     axes.margins(x=0.08)
-    title = textwrap.fill(f"{rule['reading']} reading: {rule['says']}", TITLE_CHARACTERS)
+    title = textwrap.fill(f"{rule['reading']} reading: {rule['hypothesis']}", TITLE_CHARACTERS)
     axes.set_title(title, fontsize=8.5, loc="left")
     axes.set_xlabel(rule["effect"], fontsize=8)
     axes.tick_params(axis="x", labelsize=8)

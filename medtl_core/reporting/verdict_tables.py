@@ -30,9 +30,9 @@ def notebook_verdicts(
 ) -> TextTable:
     """Verdicts on a notebook's statements from the records there are (default: this process's run folder).
 
-    One row per rule and data set: the entry's id and verdict, the reading and what it says, then the data set
-    with the verdict there, estimate, 95 % limits, seeds and reason. A statement without records has one row
-    that says why.
+    One row per rule and data set: the entry's id and verdict, the reading and its hypothesis, then the data
+    set with the verdict there, estimate, 95 % limits, seeds and reason. A statement without records has one
+    row that says why.
     """
     ledger = build_ledger(register or load_register(), store or RecordStore(run_directory()), notebook)
     numbers = ["estimate", "low", "high", "seeds"]
@@ -43,7 +43,7 @@ def notebook_verdicts(
             [
                 *head,
                 rule["reading"],
-                rule["says"],
+                rule["hypothesis"],
                 name,
                 found["verdict"],
                 *(found[n] for n in numbers),
@@ -54,6 +54,6 @@ def notebook_verdicts(
         ]
         rows.extend(parts or [[*head, "", row["statement"], "", "", None, None, None, None, row["reason"]]])
     table = TextTable(
-        rows, columns=["id", "verdict", "reading", "says", "dataset", "there", *numbers, "reason"]
+        rows, columns=["id", "verdict", "reading", "hypothesis", "dataset", "there", *numbers, "reason"]
     )
     return table.astype({"estimate": float, "low": float, "high": float, "seeds": "Int64"})

@@ -8,7 +8,7 @@ from medtl_core.evidence.register import load_register
 
 RULE = {
     "reading": "weak",
-    "says": "Fine-tuning beats scratch",
+    "hypothesis": "Fine-tuning beats scratch",
     "kind": "superiority",
     "study": "learning_curve",
     "metric": "auroc",
@@ -108,7 +108,7 @@ def test_a_missing_register_is_one_line(tmp_path):
 
 def test_the_version_follows_what_decides_and_not_the_wording(rule):
     version = rule().version
-    assert rule(says="in other words").version == version
+    assert rule(hypothesis="in other words").version == version
     for change in (
         {"margin": 0.01},
         {"min_seeds": 10},

@@ -46,7 +46,7 @@ def test_pairing_takes_away_what_seeds_share(rule, record):
 def test_seeds_without_a_partner_are_dropped_and_counted(rule, pairs, frame, record):
     records = [r for r in pairs([0.1] * 7) if not (r.arm == "scratch" and r.seed in (2, 5))]
     found = measure(rule(), frame(records))[0]
-    assert (found.seeds, found.dropped) == (5, 2)
+    assert (found.seeds, found.excluded) == (5, 2)
 
 
 def test_a_data_set_or_stratum_without_one_of_the_arms_was_not_measured(rule, pairs, frame):
@@ -75,7 +75,7 @@ def test_a_seed_that_lacks_a_level_is_left_out_of_the_average(rule, record, fram
         r for r in curve(record, "scratch", [[0.7, 0.7]] * 6) if not (r.seed == 3 and r.factors["n"] == 128)
     ]
     found = measure(rule(), frame(treated, control))[0]
-    assert (found.seeds, found.dropped) == (5, 1)
+    assert (found.seeds, found.excluded) == (5, 1)
     assert found.interval.estimate == pytest.approx(0.15)
 
 

@@ -10,7 +10,7 @@ from medtl_core.evidence.verdict import judge, judge_claims
 
 
 def word(rule, records, **about):
-    return judge(rule, to_frame(records), **about).word
+    return judge(rule, to_frame(records), **about).verdict
 
 
 def test_superiority_says_each_word(rule, pairs, exactly):
@@ -30,7 +30,7 @@ def test_an_interval_that_holds_0_is_not_blamed_on_the_correction(rule, pairs, e
 
 def test_an_effect_that_is_surely_small_is_not_supported(rule, pairs, exactly):
     result = judge(rule(margin=0.01), to_frame(pairs(exactly(0.005, 0.001))))
-    assert result.word == "not supported"
+    assert result.verdict == "not supported"
     assert "smaller than the smallest effect" in result.reason
     assert word(rule(margin=0.01), pairs(exactly(-0.005, 0.001))) == "not supported"
 
@@ -45,7 +45,7 @@ def test_not_supported_needs_that_the_effect_was_detectable(rule, pairs, exactly
     assert detectable < 0.01 + 2.776 * 0.02 / 5**0.5
     assert word(rule(margin=detectable * 1.001), pairs(seeds)) == "not supported"
     result = judge(rule(margin=detectable * 0.999), to_frame(pairs(seeds)))
-    assert result.word == "inconclusive"
+    assert result.verdict == "inconclusive"
     assert f"{detectable:.2g} could have been detected" in result.reason
 
 
@@ -96,7 +96,7 @@ def test_identities_say_supported_or_contradicted(rule, record):
 @pytest.mark.parametrize("seeds", [1, 2, 3, 4])
 def test_fewer_than_five_seeds_are_inconclusive_and_counted(rule, pairs, seeds):
     result = judge(rule(), to_frame(pairs([0.1] * seeds)))
-    assert result.word == "inconclusive"
+    assert result.verdict == "inconclusive"
     assert f"{seeds} paired seed" in result.reason
     assert word(rule(), pairs([0.1] * 5)) == "supported"
     assert word(rule(min_seeds=10), pairs([0.1] * 9)) == "inconclusive"
@@ -104,7 +104,7 @@ def test_fewer_than_five_seeds_are_inconclusive_and_counted(rule, pairs, seeds):
 
 def test_dropped_seeds_are_told(rule, pairs):
     records = [r for r in pairs([0.1] * 7) if not (r.arm == "scratch" and r.seed < 2)]
-    assert "2 seeds left out" in judge(rule(), to_frame(records)).reason
+    assert "2 seeds excluded" in judge(rule(), to_frame(records)).reason
 
 
 def strata(pairs, effects, exactly, **fields):
@@ -114,7 +114,7 @@ def strata(pairs, effects, exactly, **fields):
 def test_a_split_over_strata_is_a_condition_that_names_them(rule, pairs, exactly):
     records = strata(pairs, {64: 0.1, 128: 0.1, 256: 0.0}, exactly)
     result = judge(rule(by=["n"], margin=0.02), to_frame(records))
-    assert result.word == "supported with conditions"
+    assert result.verdict == "supported with conditions"
     assert "supported on n = 64, n = 128; not supported on n = 256" in result.reason
     assert word(rule(by=["n"], margin=0.02, combine="majority"), records) == "supported"
     assert word(rule(by=["n"], margin=0.02, combine="any"), records) == "supported"
@@ -125,10 +125,10 @@ def test_a_split_over_strata_is_a_condition_that_names_them(rule, pairs, exactly
 def test_a_split_over_data_sets_is_a_condition_that_names_them(rule, pairs, exactly):
     records = pairs(exactly(0.1, 0.01)) + pairs(exactly(-0.1, 0.01), dataset="chest")
     result = judge(rule(), to_frame(records))
-    assert result.word == "supported with conditions"
+    assert result.verdict == "supported with conditions"
     assert "supported on breastmnist" in result.reason
     assert "contradicted on chest" in result.reason
-    assert result.datasets["chest"].word == "contradicted"
+    assert result.datasets["chest"].verdict == "contradicted"
 
 
 def test_what_could_have_been_detected_is_told_for_several_places(rule, pairs, exactly):
@@ -154,9 +154,9 @@ def test_existence_needs_one_place_and_is_never_contradicted(rule, pairs, exactl
 def test_synthetic_data_are_judged_and_do_not_count_for_medical_images(rule, pairs, exactly, name):
     phantoms = pairs(exactly(0.1, 0.01), dataset=name, synthetic=True)
     result = judge(rule(), to_frame(phantoms))
-    assert result.word == "inconclusive"
+    assert result.verdict == "inconclusive"
     assert "synthetic data only" in result.reason
-    assert result.datasets[name].word == "supported"
+    assert result.datasets[name].verdict == "supported"
     assert word(rule(), phantoms, about="method") == "supported"
     assert word(rule(), phantoms + pairs(exactly(-0.1, 0.01))) == "contradicted"
 
@@ -168,8 +168,8 @@ def test_what_a_data_set_is_called_does_not_matter(rule, pairs, exactly):
 def test_a_rule_about_images_in_an_entry_about_a_method_does_not_count_phantoms(rule, pairs, exactly):
     phantoms = to_frame(pairs(exactly(0.1, 0.01), dataset="phantoms_colour", synthetic=True))
     of_images = rule(about="medical_images")
-    assert judge(rule(), phantoms, about="method").word == "supported"
-    assert judge(of_images, phantoms, about="method").word == "inconclusive"
+    assert judge(rule(), phantoms, about="method").verdict == "supported"
+    assert judge(of_images, phantoms, about="method").verdict == "inconclusive"
     assert of_images.version != rule().version
     assert rule(about=None).version == rule().version
 
@@ -178,7 +178,7 @@ def test_a_split_over_both_names_data_sets_and_strata(rule, pairs, exactly):
     here = strata(pairs, {64: 0.1, 128: 0.0}, exactly)
     there = strata(pairs, {64: 0.1, 128: 0.1}, exactly, dataset="chest")
     result = judge(rule(by=["n"], margin=0.02), to_frame(here + there))
-    assert result.word == "supported with conditions"
+    assert result.verdict == "supported with conditions"
     assert "breastmnist: supported on n = 64; not supported on n = 128" in result.reason
     assert "chest: supported on n = 64, n = 128" in result.reason
 
@@ -186,7 +186,7 @@ def test_a_split_over_both_names_data_sets_and_strata(rule, pairs, exactly):
 def test_a_condition_of_the_rule_is_kept(rule, pairs, exactly):
     conditional = rule(condition="only up to 256 images")
     result = judge(conditional, to_frame(pairs(exactly(0.1, 0.01))))
-    assert result.word == "supported with conditions"
+    assert result.verdict == "supported with conditions"
     assert "only up to 256 images" in result.reason
     assert word(conditional, pairs(exactly(-0.1, 0.01))) == "contradicted"
 
@@ -198,19 +198,19 @@ def one(claims, records, notebook="02_fine_tuning"):
 def test_the_weak_reading_decides_and_the_strong_one_conditions(rule, claim, pairs, exactly):
     weak, strong = rule(reading="weak"), rule(reading="strong", margin=0.08)
     verdict = one([claim(weak, strong)], pairs(exactly(0.05, 0.005)))[0]
-    assert verdict.word == "supported with conditions"
+    assert verdict.verdict == "supported with conditions"
     assert "weak reading" in verdict.reason
     assert "strong reading is not supported" in verdict.reason
-    assert one([claim(weak, strong)], pairs(exactly(0.1, 0.005)))[0].word == "supported"
-    assert one([claim(weak, strong)], pairs(exactly(-0.1, 0.005)))[0].word == "contradicted"
-    assert one([claim(strong)], pairs(exactly(0.1, 0.005)))[0].word == "supported"
+    assert one([claim(weak, strong)], pairs(exactly(0.1, 0.005)))[0].verdict == "supported"
+    assert one([claim(weak, strong)], pairs(exactly(-0.1, 0.005)))[0].verdict == "contradicted"
+    assert one([claim(strong)], pairs(exactly(0.1, 0.005)))[0].verdict == "supported"
 
 
 def test_several_rules_of_a_reading_must_all_hold(rule, claim, pairs, exactly):
     records = pairs(exactly(0.1, 0.005)) + pairs(exactly(0.0, 0.005), metric="accuracy")
-    both = claim(rule(), rule(metric="accuracy", margin=0.02, says="and accuracy too"))
+    both = claim(rule(), rule(metric="accuracy", margin=0.02, hypothesis="and accuracy too"))
     verdict = one([both], records)[0]
-    assert verdict.word == "supported with conditions"
+    assert verdict.verdict == "supported with conditions"
     assert "and accuracy too: not supported" in verdict.reason
 
 
@@ -220,7 +220,7 @@ def test_words_without_measurement(rule, claim):
     impossible = claim(id="C002", not_testable="ImageNet's test labels are secret")
     waiting, unmeasured = claim(id="C007"), claim(rule(), id="C008")
     verdicts = judge_claims([cited, corrected, impossible, waiting, unmeasured], {})
-    assert [v.word for v in verdicts] == [
+    assert [v.verdict for v in verdicts] == [
         "literature only", "literature only", "not testable here", "pending", "pending",
     ]  # fmt: skip
     assert verdicts[0].reason == "Raghu 2019"
@@ -230,25 +230,25 @@ def test_words_without_measurement(rule, claim):
 
 def test_a_correction_with_rules_is_judged(rule, claim, pairs, exactly):
     corrected = claim(rule(), handling="correction", correction="stronger than its sources")
-    assert one([corrected], pairs(exactly(0.1, 0.01)))[0].word == "supported"
+    assert one([corrected], pairs(exactly(0.1, 0.01)))[0].verdict == "supported"
 
 
 def test_holm_makes_a_family_of_a_notebook(rule, claim, pairs, exactly):
     # p is .03 for one rule alone: the family of three needs .0167 for its smallest.
     weak_effect = pairs(exactly(0.0277, 0.02))
     alone = one([claim(rule())], weak_effect)[0]
-    assert alone.word == "supported"
+    assert alone.verdict == "supported"
     p = alone.rules[0].datasets["breastmnist"].strata[0].p_adjusted
     assert 0.02 < p < 0.05
     nothing = [r for m in ("ece", "brier") for r in pairs(exactly(0.0, 0.02), metric=m)]
     claims = [claim(rule()), claim(rule(metric="ece"), id="C018"), claim(rule(metric="brier"), id="C019")]
     family = one(claims, weak_effect + nothing)
-    assert family[0].word == "inconclusive"
+    assert family[0].verdict == "inconclusive"
     assert "Holm" in family[0].reason
     assert family[0].rules[0].datasets["breastmnist"].strata[0].p_adjusted == pytest.approx(3 * p)
     elsewhere = [claim(rule()), claim(rule(metric="ece"), id="C018", notebook="01_cnn_basics")]
     frames = {"02_fine_tuning": to_frame(weak_effect), "01_cnn_basics": to_frame(nothing)}
-    assert judge_claims(elsewhere, frames)[0].word == "supported"
+    assert judge_claims(elsewhere, frames)[0].verdict == "supported"
 
 
 @pytest.mark.parametrize(
@@ -260,18 +260,18 @@ def test_an_interval_inside_the_margin_that_holm_takes_back_says_so(
 ):
     inside = pairs(exactly(effect, 0.02))
     asked = claim(rule(kind=kind, margin=margin))
-    assert one([asked], inside)[0].word == "supported"
+    assert one([asked], inside)[0].verdict == "supported"
     nothing = [r for m in ("ece", "brier") for r in pairs(exactly(0.0, 0.02), metric=m)]
     others = [claim(rule(metric="ece"), id="C018"), claim(rule(metric="brier"), id="C019")]
     family = one([asked, *others], inside + nothing)
-    assert family[0].word == "inconclusive"
+    assert family[0].verdict == "inconclusive"
     assert "Holm" in family[0].reason
 
 
 def test_what_was_not_tested_is_not_in_the_family(rule, claim, pairs, exactly):
     few = pairs([0.0, 0.1], metric="ece")
     claims = [claim(rule()), claim(rule(metric="ece"), id="C018")]
-    assert one(claims, pairs(exactly(0.0277, 0.02)) + few)[0].word == "supported"
+    assert one(claims, pairs(exactly(0.0277, 0.02)) + few)[0].verdict == "supported"
 
 
 def test_a_rule_that_does_not_fit_its_study_names_the_entry(rule, claim, pairs):

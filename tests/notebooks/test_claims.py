@@ -378,7 +378,9 @@ def test_statements_that_the_notebooks_answer_have_rules():
     }
 
 
-@pytest.mark.parametrize(("entry", "rule"), RULES, ids=[f"{e['id']}-{r['says'][:30]}" for e, r in RULES])
+@pytest.mark.parametrize(
+    ("entry", "rule"), RULES, ids=[f"{e['id']}-{r['hypothesis'][:30]}" for e, r in RULES]
+)
 def test_rules_ask_for_what_a_study_records(entry, rule):
     arms, metrics, factors = STUDIES[entry["notebook"], rule["study"]]
     assert {rule["treatment"], rule.get("control", rule["treatment"])} <= arms
@@ -388,14 +390,16 @@ def test_rules_ask_for_what_a_study_records(entry, rule):
     assert asked <= factors
 
 
-@pytest.mark.parametrize(("entry", "rule"), RULES, ids=[f"{e['id']}-{r['says'][:30]}" for e, r in RULES])
+@pytest.mark.parametrize(
+    ("entry", "rule"), RULES, ids=[f"{e['id']}-{r['hypothesis'][:30]}" for e, r in RULES]
+)
 def test_rules_are_fixed_beforehand_in_full(entry, rule):
-    assert words(rule["says"]) != words(entry["statement"])
+    assert words(rule["hypothesis"]) != words(entry["statement"])
     if rule["kind"] == "deterministic":
         # Identities are recorded on phantoms, which never count as evidence about medical images.
         assert entry["about"] == "method"
         assert rule["tolerance"]["value"] > 0
-    elif rule["kind"] == "differs":
+    elif rule["kind"] == "heterogeneity":
         assert rule["min_seeds"] >= 5
     else:
         assert rule["min_seeds"] >= 5
@@ -405,5 +409,7 @@ def test_rules_are_fixed_beforehand_in_full(entry, rule):
 
 def test_no_two_rules_of_an_entry_ask_the_same():
     for entry in ENTRIES:
-        asked = [{k: v for k, v in rule.items() if k not in ("says", "reading")} for rule in entry["rules"]]
+        asked = [
+            {k: v for k, v in rule.items() if k not in ("hypothesis", "reading")} for rule in entry["rules"]
+        ]
         assert all(rule not in asked[:i] for i, rule in enumerate(asked)), entry["id"]

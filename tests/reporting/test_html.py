@@ -75,7 +75,7 @@ def ledger(run, rule, claim):
         tolerance={"op": "<=", "value": 1e-5},
     )  # fmt: skip
     entries = [
-        claim(rule(by=["n"], says=NASTY), statement=NASTY, expected=NASTY, correction=NASTY),
+        claim(rule(by=["n"], hypothesis=NASTY), statement=NASTY, expected=NASTY, correction=NASTY),
         claim(deterministic, id="C009"),
         claim(id="C010", section="2"),
     ]

@@ -18,7 +18,7 @@ CLAIMS = """\
   about: method
   rules:
     - reading: main
-      says: "The deviation is zero"
+      hypothesis: "The deviation is zero"
       kind: deterministic
       study: checks
       metric: deviation
