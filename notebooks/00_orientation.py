@@ -202,23 +202,23 @@ entries = pd.DataFrame(
             "notebook": c.notebook,
             "section": c.section,
             "kind": c.kind,
-            "treatment": c.treatment,
+            "handling": c.handling,
             "rules": len(c.rules),
         }
         for c in register.entries
     ]
 )
 assert len(entries) == 113  # 98 statements of the survey and 15 inherited from its sources
-by_notebook = pd.crosstab(entries.notebook, entries.treatment, margins=True, margins_name="all")
+by_notebook = pd.crosstab(entries.notebook, entries.handling, margins=True, margins_name="all")
 by_notebook
 
 # %% [markdown]
 # *Where in the survey do the claims sit that can be tested?* Rows are the sections of the survey, with the inherited
-# statements at the bottom; columns are the treatments and the kinds.
+# statements at the bottom; columns are the kinds and how each is handled.
 
 # %% tags=["nbval-ignore-output"]
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
-for axis, column in zip(axes, ("kind", "treatment"), strict=True):
+for axis, column in zip(axes, ("kind", "handling"), strict=True):
     table = pd.crosstab(entries.section, entries[column])
     sns.heatmap(table, annot=True, fmt="d", cmap="cividis", cbar_kws={"label": "statements"}, ax=axis)
     axis.set_xlabel(column)
@@ -239,10 +239,10 @@ plt.show()
 # where it was read, and where the survey is loose. They count neither for nor against the survey's other claims.
 
 # %%
-cited = [c for c in register.of(NOTEBOOK) if c.treatment in ("literature", "correction")]
+cited = [c for c in register.of(NOTEBOOK) if c.handling in ("literature", "correction")]
 TextTable(
-    [[c.id, c.statement, c.treatment, c.source, c.correction or "-"] for c in cited],
-    columns=["id", "statement", "treatment", "what the source says", "where the survey is loose"],
+    [[c.id, c.statement, c.handling, c.source, c.correction or "-"] for c in cited],
+    columns=["id", "statement", "handling", "what the source says", "where the survey is loose"],
 ).set_index("id")
 
 # %% [markdown]

@@ -15,10 +15,10 @@ from medtl_core.evidence.record import Record
 from medtl_core.evidence.record_store import RecordStore
 
 CLAIMS = """\
-- {id: C001, section: "1", statement: "A", kind: method, treatment: test, notebook: 01_a, about: method,
-   rules: [{reading: main, says: "B", rule: deterministic, study: checks, metric: deviation,
+- {id: C001, section: "1", statement: "A", kind: method, handling: test, notebook: 01_a, about: method,
+   rules: [{reading: main, hypothesis: "B", kind: deterministic, study: checks, metric: deviation,
             tolerance: {op: "<=", value: 0.5}}]}
-- {id: C002, section: "1", statement: "C", kind: empirical, treatment: test}
+- {id: C002, section: "1", statement: "C", kind: empirical, handling: test}
 """
 
 
@@ -72,6 +72,7 @@ def record(folder):
         1.0,
         "cpu",
         "k",
+        True,
     )
     RecordStore(folder).add([measured])
     (folder / "state").mkdir()

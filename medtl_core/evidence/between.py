@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from medtl_core.evidence.decision import LEVEL, Word
+from medtl_core.evidence.decision import LEVEL, Verdict
 from medtl_core.evidence.pairing import paired_effects, select, strata
 from medtl_core.evidence.register import Rule
 
@@ -13,8 +13,8 @@ PERMUTATIONS = 9999
 RANDOM_STATE = 0
 
 
-def differ(rule: Rule, frame: pd.DataFrame, counted: list[str]) -> tuple[Word, str]:
-    """Word and reason of a rule of kind `differs`, from the data sets that count.
+def differ(rule: Rule, frame: pd.DataFrame, eligible: list[str]) -> tuple[Verdict, str]:
+    """Verdict and reason of a rule of kind `heterogeneity`, from the data sets that count.
 
     Each data set needs the rule's minimum of seeds. A p value above .05 leaves the rule inconclusive: equal
     values on these data sets would not show that they are equal on all.
@@ -22,7 +22,7 @@ def differ(rule: Rule, frame: pd.DataFrame, counted: list[str]) -> tuple[Word, s
     groups: dict[str, NDArray[np.float64]] = {}
     for name, _, part in strata(rule, select(rule, frame)):
         values = paired_effects(rule, part).values.mean(axis=1)
-        if name in counted and len(values) >= rule.min_seeds:
+        if name in eligible and len(values) >= rule.min_seeds:
             groups[name] = values
     if len(groups) < 2:
         return "inconclusive", f"{len(groups)} data sets with at least {rule.min_seeds} seeds, 2 needed"

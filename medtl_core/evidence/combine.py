@@ -1,17 +1,17 @@
-"""From many words to one: strata into a data set, data sets into a rule, rules into an entry."""
+"""From many verdicts to one: strata into a data set, data sets into a rule, rules into an entry."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from medtl_core.evidence.decision import Word
+from medtl_core.evidence.decision import Verdict
 
-ORDER: tuple[Word, ...] = (
+ORDER: tuple[Verdict, ...] = (
     "supported", "supported with conditions", "inconclusive", "not supported", "contradicted",
 )  # fmt: skip
 
 
-def combine(words: Sequence[Word], how: Literal["all", "majority", "any"]) -> Word:
-    """One word for several strata, data sets or rules.
+def combine(verdicts: Sequence[Verdict], how: Literal["all", "majority", "any"]) -> Verdict:
+    """One verdict for several strata, data sets or rules.
 
     all: supported where every one is; majority: where more than half are; any: where one is. Short of that, a
     statement that holds somewhere and not elsewhere is `supported with conditions`; but one that fails
@@ -19,11 +19,11 @@ def combine(words: Sequence[Word], how: Literal["all", "majority", "any"]) -> Wo
     holds nowhere: `contradicted` or `not supported` where one (all), more than half (majority) or every one
     (any) says so, else `inconclusive`.
     """
-    n = len(words)
-    supported, conditional = words.count("supported"), words.count("supported with conditions")
+    n = len(verdicts)
+    supported, conditional = verdicts.count("supported"), verdicts.count("supported with conditions")
     contradicted, failed = (
-        words.count("contradicted"),
-        words.count("contradicted") + words.count("not supported"),
+        verdicts.count("contradicted"),
+        verdicts.count("contradicted") + verdicts.count("not supported"),
     )
     enough = {"all": n, "majority": n // 2 + 1, "any": 1}[how]
     if supported >= enough:
@@ -37,9 +37,9 @@ def combine(words: Sequence[Word], how: Literal["all", "majority", "any"]) -> Wo
     return "not supported" if failed >= fails else "inconclusive"
 
 
-def grouped(words: Mapping[str, Word]) -> str:
+def summarise_by_verdict(verdicts: Mapping[str, Verdict]) -> str:
     """Which say what: `supported on a, b; inconclusive on c`."""
-    if len(set(words.values())) == 1:
-        return f"{next(iter(words.values()))} on {', '.join(words)}"
-    parts = [(word, [name for name, found in words.items() if found == word]) for word in ORDER]
-    return "; ".join(f"{word} on {', '.join(names)}" for word, names in parts if names)
+    if len(set(verdicts.values())) == 1:
+        return f"{next(iter(verdicts.values()))} on {', '.join(verdicts)}"
+    parts = [(verdict, [name for name, found in verdicts.items() if found == verdict]) for verdict in ORDER]
+    return "; ".join(f"{verdict} on {', '.join(names)}" for verdict, names in parts if names)

@@ -1,4 +1,4 @@
-"""From one estimate to one word: whether a rule holds in a data set and stratum."""
+"""From one estimate to one verdict: whether a rule holds in a data set and stratum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from medtl_core.evaluation.statistics import Interval
 from medtl_core.evidence.register import Rule
 from medtl_core.evidence.rules import Estimate
 
-Word = Literal[
+Verdict = Literal[
     "supported",
     "supported with conditions",
     "not supported",
@@ -23,36 +23,38 @@ ROUND_OFF = 1e-12
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An estimate with its word, the reason, and the p value adjusted in its family (None: untested)."""
+class StratumVerdict:
+    """An estimate with its verdict, the reason, and the p value adjusted in its family (None: untested)."""
 
     estimate: Estimate
-    word: Word
+    verdict: Verdict
     reason: str
     p_adjusted: float | None
 
 
-def decide(rule: Rule, estimate: Estimate, p_for: float | None, p_against: float | None) -> Judged:
+def decide(rule: Rule, estimate: Estimate, p_for: float | None, p_against: float | None) -> StratumVerdict:
     """Judge one estimate, given the adjusted p values of what the rule says and of its opposite."""
-    if rule.rule == "deterministic":
-        word, reason = _deterministic(rule, estimate)
+    if rule.kind == "deterministic":
+        verdict, reason = _deterministic(rule, estimate)
     elif estimate.seeds < rule.min_seeds:
         seeds = "1 paired seed" if estimate.seeds == 1 else f"{estimate.seeds} paired seeds"
-        word, reason = "inconclusive", f"{seeds}, at least {rule.min_seeds} needed"
-    elif rule.rule == "differs" and estimate.interval is not None:
-        word, reason = "inconclusive", f"{describe(estimate.interval)}; compared with other data sets"
+        verdict, reason = "inconclusive", f"{seeds}, at least {rule.min_seeds} needed"
+    elif rule.kind == "heterogeneity" and estimate.interval is not None:
+        verdict, reason = "inconclusive", f"{describe(estimate.interval)}; compared with other data sets"
     elif estimate.interval is None or p_for is None or p_against is None:
-        word, reason = "inconclusive", "no interval"
-    elif rule.rule == "equivalence":
-        word, reason = _equivalence(rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against)
-    elif rule.rule == "non_inferiority":
-        word, reason = _non_inferiority(rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against)
+        verdict, reason = "inconclusive", "no interval"
+    elif rule.kind == "equivalence":
+        verdict, reason = _equivalence(rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against)
+    elif rule.kind == "non_inferiority":
+        verdict, reason = _non_inferiority(
+            rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against
+        )
     else:
-        word, reason = _superiority(rule, estimate.interval, estimate.detectable or 0.0, p_for)
-    return Judged(estimate, word, "; ".join([reason, *_remarks(estimate)]), p_for)
+        verdict, reason = _superiority(rule, estimate.interval, estimate.detectable or 0.0, p_for)
+    return StratumVerdict(estimate, verdict, "; ".join([reason, *_remarks(estimate)]), p_for)
 
 
-def _superiority(rule: Rule, interval: Interval, detectable: float, p_adjusted: float) -> tuple[Word, str]:
+def _superiority(rule: Rule, interval: Interval, detectable: float, p_adjusted: float) -> tuple[Verdict, str]:
     effect, low, high = _in_stated_direction(rule, interval)
     margin, found = rule.margin or 0.0, describe(interval)
     corrected = f"adjusted p = {p_adjusted:.2g}"
@@ -71,7 +73,7 @@ def _superiority(rule: Rule, interval: Interval, detectable: float, p_adjusted: 
 
 def _equivalence(
     rule: Rule, interval: Interval, detectable: float, p_for: float, p_against: float
-) -> tuple[Word, str]:
+) -> tuple[Verdict, str]:
     margin, found = rule.margin or 0.0, describe(interval)
     if p_for <= LEVEL:
         return "supported", f"{found}: inside ±{margin:g}, adjusted p = {p_for:.2g}"
@@ -84,7 +86,7 @@ def _equivalence(
 
 def _non_inferiority(
     rule: Rule, interval: Interval, detectable: float, p_for: float, p_against: float
-) -> tuple[Word, str]:
+) -> tuple[Verdict, str]:
     margin, found = rule.margin or 0.0, describe(interval)
     if p_for <= LEVEL:
         return "supported", f"{found}: not worse by {margin:g}, adjusted p = {p_for:.2g}"
@@ -95,11 +97,11 @@ def _non_inferiority(
     return _not_shown(found, f"not worse by {margin:g}", margin, detectable)
 
 
-def _not_after_correction(found: str, p_adjusted: float) -> tuple[Word, str]:
+def _not_after_correction(found: str, p_adjusted: float) -> tuple[Verdict, str]:
     return "inconclusive", f"{found}, not after Holm's correction (adjusted p = {p_adjusted:.2g})"
 
 
-def _not_shown(found: str, claim: str, margin: float, detectable: float) -> tuple[Word, str]:
+def _not_shown(found: str, claim: str, margin: float, detectable: float) -> tuple[Verdict, str]:
     if detectable <= margin:
         return "not supported", f"{found}: not shown to be {claim}, although these seeds could have"
     return (
@@ -108,7 +110,7 @@ def _not_shown(found: str, claim: str, margin: float, detectable: float) -> tupl
     )
 
 
-def _deterministic(rule: Rule, estimate: Estimate) -> tuple[Word, str]:
+def _deterministic(rule: Rule, estimate: Estimate) -> tuple[Verdict, str]:
     assert rule.tolerance is not None
     if estimate.met is None or estimate.extremes is None:
         return "inconclusive", "no value to check"
@@ -129,8 +131,8 @@ def _in_stated_direction(rule: Rule, interval: Interval) -> tuple[float, float, 
 
 
 def _remarks(estimate: Estimate) -> list[str]:
-    left_out = [f"{estimate.dropped} seeds left out, unpaired or incomplete"] if estimate.dropped else []
-    return left_out + ([estimate.note] if estimate.note else [])
+    excluded = [f"{estimate.excluded} seeds excluded, unpaired or incomplete"] if estimate.excluded else []
+    return excluded + ([estimate.note] if estimate.note else [])
 
 
 def describe(interval: Interval) -> str:
@@ -138,9 +140,9 @@ def describe(interval: Interval) -> str:
     return f"{interval.estimate:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}] over {interval.n} seeds"
 
 
-def why_open(judged: Sequence[Judged]) -> str:
+def explain_inconclusive(judged: Sequence[StratumVerdict]) -> str:
     """What several inconclusive estimates have in common: too few seeds, or the effect they could detect."""
-    left = [j for j in judged if j.word == "inconclusive"]
+    left = [j for j in judged if j.verdict == "inconclusive"]
     few = sorted({j.reason for j in left if j.p_adjusted is None})
     sizes = [j.estimate.detectable for j in left if j.p_adjusted is not None and j.estimate.detectable]
     effects = [f"an effect of {max(sizes):.2g} could have been detected"] if sizes else []

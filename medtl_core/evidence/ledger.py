@@ -14,7 +14,8 @@ from medtl_core.evidence.record import Record, to_frame
 from medtl_core.evidence.register import Register
 from medtl_core.evidence.rows import entry_row
 from medtl_core.evidence.rule_history import changed_rules
-from medtl_core.evidence.verdict import Verdict, judge_claims
+from medtl_core.evidence.study_declaration import StudyDeclaration
+from medtl_core.evidence.verdict import EntryVerdict, judge_claims
 from medtl_core.files import write_text
 
 FILE = "ledger.json"
@@ -34,32 +35,35 @@ class EvidenceStore(Protocol):
     def all(self, notebook: str | None = None) -> list[Record]:
         """Records, newest version of each number."""
 
+    def declarations(self) -> list[StudyDeclaration]:
+        """What the studies declared."""
+
     def predictions(self, key: str) -> dict[str, np.ndarray] | None:
         """Predictions of a trial, None where there are none."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Verdicts in the order of the register, and the ids of the entries younger than their records."""
+    """Verdicts in the order of the register; ids of the entries whose rules changed after measurement."""
 
-    verdicts: list[Verdict]
-    younger: frozenset[str]
+    verdicts: list[EntryVerdict]
+    rules_changed: frozenset[str]
 
     def counts(self) -> dict[str, int]:
-        """How many entries have each word."""
-        return dict(Counter(verdict.word for verdict in self.verdicts))
+        """How many entries have each verdict."""
+        return dict(Counter(verdict.verdict for verdict in self.verdicts))
 
     def rows(self) -> list[dict[str, Any]]:
         """One plain row per entry, ready for JSON."""
-        return [entry_row(verdict, verdict.claim.id in self.younger) for verdict in self.verdicts]
+        return [entry_row(verdict, verdict.claim.id in self.rules_changed) for verdict in self.verdicts]
 
     def to_json(self) -> str:
         """The rows as a JSON list, as `medtl ledger --json` prints it."""
         return json.dumps(self.rows(), indent=1, ensure_ascii=False) + "\n"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per entry: id, section, statement, treatment, notebook, verdict, reason."""
-        columns = ["id", "section", "statement", "treatment", "notebook", "verdict", "reason"]
+        """One row per entry: id, section, statement, handling, notebook, verdict, reason."""
+        columns = ["id", "section", "statement", "handling", "notebook", "verdict", "reason"]
         return pd.DataFrame([[row[c] for c in columns] for row in self.rows()], columns=columns)
 
     def to_markdown(self) -> str:
@@ -72,7 +76,7 @@ class Ledger:
 
     def summary(self) -> str:
         """Counts in words."""
-        return ", ".join(f"{count} {word}" for word, count in sorted(self.counts().items()))
+        return ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.counts().items()))
 
 
 def cell(text: object) -> str:

@@ -82,7 +82,7 @@ def strata(rule: Rule, chosen: pd.DataFrame) -> Iterator[tuple[str, dict[str, An
 class Effects:
     """Effects of the complete seeds, (S, C); a column is (level of the trend's factor, other factors).
 
-    `keys` are those of the trials behind, by arm and then (seed, column); `dropped` counts the seeds that
+    `keys` are those of the trials behind, by arm and then (seed, column); `excluded` counts the seeds that
     were left out.
     """
 
@@ -90,7 +90,7 @@ class Effects:
     seeds: list[int]
     columns: list[tuple[Any, str]]
     keys: dict[str, dict[tuple[int, tuple[Any, str]], str]]
-    dropped: int
+    excluded: int
 
 
 def paired_effects(rule: Rule, part: pd.DataFrame) -> Effects:

@@ -1,10 +1,11 @@
 """The record: one measured number with everything that identifies it."""
 
+import hashlib
 import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,11 @@ class Record:
 
     `value` is finite, in the unit of its metric; `direction` says which way the metric is better (higher,
     lower); `factors` maps factor names to text, numbers or booleans; `seconds` is the wall time of the
-    whole trial; `key` identifies the trial (source, arguments, data). Raises MedtlError for a field of the
-    wrong type or range.
+    whole trial; `key` identifies the trial (source, arguments, data). `synthetic` says that the images are
+    made up (phantoms, simulations), so that the number is no evidence about patients. `configuration` maps
+    the notebook's parameters that are not factors (backbone, steps, image size) to text, numbers, booleans or
+    lists of them; records of different configurations are different numbers. Raises MedtlError for a field of
+    the wrong type or range.
     """
 
     notebook: str
@@ -52,6 +56,8 @@ class Record:
     seconds: float
     device: str
     key: str
+    synthetic: bool
+    configuration: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _TEXTS:
@@ -77,13 +83,27 @@ class Record:
         if not isinstance(self.factors, Mapping):
             raise MedtlError(f"record: factors is {self.factors!r}, expected a mapping from names to values")
         object.__setattr__(self, "factors", {k: _factor(k, self.factors[k]) for k in sorted(self.factors)})
+        if not isinstance(self.synthetic, bool):
+            raise MedtlError(f"record: synthetic is {self.synthetic!r}, expected True or False")
+        object.__setattr__(self, "configuration", _configuration(self.configuration))
+
+    @property
+    def configuration_text(self) -> str:
+        """The configuration as JSON with sorted names; empty for none."""
+        return json.dumps(self.configuration, sort_keys=True) if self.configuration else ""
+
+    @property
+    def configuration_digest(self) -> str:
+        """Hash of the configuration, 12 hexadecimal digits; empty for none."""
+        text = self.configuration_text
+        return hashlib.sha256(text.encode()).hexdigest()[:12] if text else ""
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """What was measured, by whatever code: records of one identity are versions of one number."""
         factors = json.dumps(self.factors, sort_keys=True)
-        domains = (self.source_domain, self.target_domain)
-        return (self.notebook, self.study, self.dataset, *domains, self.arm, factors, self.seed, self.metric)
+        place = (self.notebook, self.study, self.dataset, self.source_domain, self.target_domain)
+        return (*place, self.configuration_digest, self.arm, factors, self.seed, self.metric)
 
 
 FIELDS = tuple(f.name for f in fields(Record))
@@ -118,13 +138,40 @@ def _factor(name: object, value: object) -> str | int | float | bool:
     return value
 
 
+def _configuration(configuration: object) -> dict[str, Any]:
+    if not isinstance(configuration, Mapping) or not all(isinstance(k, str) and k for k in configuration):
+        raise MedtlError(
+            f"record: configuration is {configuration!r}, expected a mapping from parameters' names to values"
+        )
+    return {name: _setting(name, configuration[name]) for name in sorted(configuration)}
+
+
+def _setting(name: str, value: object) -> Any:
+    if isinstance(value, list | tuple):
+        return [_setting(name, inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise MedtlError(
+        f"record: parameter {name!r} of the configuration is {value!r}, expected text, a finite number, "
+        "a boolean or a list of them"
+    )
+
+
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Tidy table of records: one row a record, one column a field, factors as columns of their own name."""
+    """Tidy table of records: one row a record, one column a field, factors as columns of their own name.
+
+    The column `configuration` holds the configuration as text (`Record.configuration_text`).
+    """
     records = list(records)
     factors = sorted({name for r in records for name in r.factors})
-    columns = [name for name in FIELDS if name != "factors"]
-    rows = [[getattr(r, c) for c in columns] + [r.factors.get(f) for f in factors] for r in records]
-    return pd.DataFrame(rows, columns=columns + factors)
+    columns = [name for name in FIELDS if name not in ("factors", "configuration")]
+    rows = [
+        [*(getattr(r, c) for c in columns), r.configuration_text, *(r.factors.get(f) for f in factors)]
+        for r in records
+    ]
+    return pd.DataFrame(rows, columns=[*columns, "configuration", *factors])
 
 
 def order(record: Record) -> tuple[Any, ...]:
@@ -134,4 +181,4 @@ def order(record: Record) -> tuple[Any, ...]:
         for k, v in record.factors.items()
     )
     names = (record.notebook, record.study, record.dataset, record.source_domain, record.target_domain)
-    return (*names, numbers, record.arm, record.seed, record.metric)
+    return (*names, numbers, record.configuration_text, record.arm, record.seed, record.metric)

@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from medtl_core.errors import MedtlError
+from medtl_core.evidence.old_layout import completed
 from medtl_core.evidence.record import FIELDS, Record, order, to_frame
+from medtl_core.evidence.study_declaration import StudyDeclaration, declare, read_declaration_files
 from medtl_core.files import write_atomically
 from medtl_core.settings import run_directory
 
@@ -24,7 +26,8 @@ __all__ = ["Record", "RecordStore", "record_check", "to_frame"]
 class RecordStore:
     """Append-only folder of finished trials.
 
-    `records/<notebook>/<study>/<key>.jsonl` and `predictions/<key>.npz`. Each file is written beside its
+    `records/<notebook>/<study>/<key>.jsonl` and `predictions/<key>.npz`; what the studies declared stands
+    beside the records. Each file is written beside its
     place and renamed, so a killed trial leaves nothing. Adding a key again (a trial read from the cache)
     makes its records the newest. Where several keys measured the same thing (the code changed), `all` gives
     the newest.
@@ -89,6 +92,10 @@ class RecordStore:
                     newest[record.identity] = (written, record)
         return sorted((r for _, r in newest.values()), key=order)
 
+    def declarations(self) -> list[StudyDeclaration]:
+        """What the studies declared, one or several for each study; MedtlError for a malformed file."""
+        return read_declaration_files(self.root)
+
     def frame(self, notebook: str | None = None, study: str | None = None) -> pd.DataFrame:
         """Records as a tidy table: a column per field, and a column per factor in place of `factors`."""
         return to_frame(r for r in self.all(notebook) if study is None or r.study == study)
@@ -127,6 +134,7 @@ def _parse(line: str, place: str) -> tuple[int, Record]:
         raise MedtlError(
             f"{place}: not JSON ({error.msg}); delete the file and run the trial again"
         ) from error
+    row = completed(row) if isinstance(row, dict) else row
     if not isinstance(row, dict) or set(row) != {*FIELDS, "written"} or not isinstance(row["written"], int):
         found = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
         raise MedtlError(f"{place}: found {found}; expected the fields {', '.join(sorted(FIELDS))}, written")
@@ -151,16 +159,40 @@ def _checked_predictions(predictions: Mapping[str, Any], place: str) -> dict[str
 
 
 def record_check(
-    notebook: str, name: str, value: float, *, dataset: str = "phantoms", study: str = "checks"
+    notebook: str,
+    name: str,
+    value: float,
+    *,
+    dataset: str = "phantoms",
+    synthetic: bool = True,
+    study: str = "checks",
 ) -> float:
     """Record an identity, a count or a deviation that a notebook measured.
 
-    Arm `identity`, seed 0, metric `name`. Returns the value, so that a cell can show it. A later check of the
-    same name replaces it.
+    Arm `identity`, seed 0, metric `name`, which the study declares as well. `synthetic` says whether the
+    images of `dataset` are made up; a check is no evidence about patients unless it is said to rest on their
+    images. Returns the value, so that a cell can show it. A later check of the same name replaces it.
     """
     key = hashlib.sha256("\n".join((notebook, study, dataset, name)).encode()).hexdigest()[:32]
     record = Record(
-        notebook, study, dataset, "", "", "identity", {}, 0, name, value, "lower", 0, 0.0, "cpu", key
-    )  # fmt: skip
-    RecordStore(run_directory()).add([record])
+        notebook=notebook,
+        study=study,
+        dataset=dataset,
+        source_domain="",
+        target_domain="",
+        arm="identity",
+        factors={},
+        seed=0,
+        metric=name,
+        value=value,
+        direction="lower",
+        n_test=0,
+        seconds=0.0,
+        device="cpu",
+        key=key,
+        synthetic=synthetic,
+    )
+    folder = run_directory()
+    RecordStore(folder).add([record])
+    declare(folder, StudyDeclaration(notebook, study, (record.arm,), {}, {name: record.direction}))
     return record.value

@@ -15,18 +15,21 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence import case_resampling, rule_history
 from medtl_core.evidence.ledger import FILE as LEDGER
 from medtl_core.evidence.ledger import EvidenceStore, Ledger, build_ledger
+from medtl_core.evidence.old_layout import completed
 from medtl_core.evidence.pairing import SIGNIFICANT_DIGITS
 from medtl_core.evidence.record import Record, order
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.register import Register, load_register
 from medtl_core.evidence.runs import ENVIRONMENT, environment, run_summaries, without_machine
 from medtl_core.evidence.runs import FILE as RUNS
+from medtl_core.evidence.study_declaration import StudyDeclaration, parsed, read_declarations
 from medtl_core.files import write_text
 
-HEADER = ("notebook", "study", "directions")
+HEADER = ("notebook", "study", "directions", "arms", "factors")
+OLD_HEADER = ("notebook", "study", "directions")
 TRIAL = (
     "dataset", "source_domain", "target_domain", "arm", "factors", "seed", "n_test", "seconds", "device",
-    "key", "metrics",
+    "key", "synthetic", "configuration", "metrics",
 )  # fmt: skip
 
 
@@ -45,6 +48,15 @@ class KeptRun:
         """Every record, or those of one notebook, sorted; MedtlError for anything malformed."""
         files = sorted((self.root / "records").glob(f"{notebook or '*'}/*.jsonl"))
         return sorted((record for file in files for record in _read(file)), key=order)
+
+    def declarations(self) -> list[StudyDeclaration]:
+        """What the studies declared; nothing for files of the old layout, whose header has no arms."""
+        headers = [(file, _lines(file)[0]) for file in sorted((self.root / "records").glob("*/*.jsonl"))]
+        return [
+            parsed(header | {"metrics": header["directions"]}, f"{file}, line 1")
+            for file, header in headers
+            if set(header) == set(HEADER)
+        ]
 
     def predictions(self, key: str) -> dict[str, np.ndarray] | None:
         """None: a kept run has no predictions, but the intervals that were computed from them."""
@@ -112,8 +124,10 @@ def keep_run(
 
 
 def _write(folder: Path, store: EvidenceStore, ledger: Ledger) -> None:
-    for (notebook, study), found in itertools.groupby(store.all(), key=lambda r: (r.notebook, r.study)):
-        write_text(folder / "records" / notebook / f"{study}.jsonl", _compact(notebook, study, list(found)))
+    declared = read_declarations(store)
+    for place, found in itertools.groupby(store.all(), key=lambda r: (r.notebook, r.study)):
+        notebook, study = place
+        write_text(folder / "records" / notebook / f"{study}.jsonl", _compact(declared[place], list(found)))
     write_text(folder / LEDGER, ledger.to_json())
     write_text(folder / "ledger.md", ledger.to_markdown())
     write_text(folder / ENVIRONMENT, _json(without_machine(environment(store.root))))
@@ -127,7 +141,7 @@ def _json(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _compact(notebook: str, study: str, records: list[Record]) -> str:
+def _compact(declaration: StudyDeclaration, records: list[Record]) -> str:
     directions = {record.metric: record.direction for record in records}
     trials: dict[tuple[Any, ...], dict[str, Any]] = {}
     for record in records:
@@ -135,7 +149,13 @@ def _compact(notebook: str, study: str, records: list[Record]) -> str:
         place = tuple(json.dumps(row[name], sort_keys=True) for name in row)
         found = trials.setdefault(place, row | {"seconds": _significant(record.seconds, 3), "metrics": {}})
         found["metrics"][record.metric] = _significant(record.value, SIGNIFICANT_DIGITS)
-    header = {"notebook": notebook, "study": study, "directions": dict(sorted(directions.items()))}
+    header = {
+        "notebook": declaration.notebook,
+        "study": declaration.study,
+        "directions": {**declaration.metrics, **directions},
+        "arms": declaration.arms,
+        "factors": declaration.factors,
+    }
     lines = [header, *trials.values()]
     return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
 
@@ -145,13 +165,19 @@ def _significant(value: float, digits: int) -> float | int:
     return int(rounded) if rounded.is_integer() and abs(rounded) < 10**digits else rounded
 
 
-def _read(path: Path) -> list[Record]:
+def _lines(path: Path) -> list[Any]:
+    """The header and the trials of a kept study; MedtlError where they cannot be read."""
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise MedtlError(f"{path}: not readable as JSON lines ({error})") from error
-    if not lines or not isinstance(lines[0], dict) or set(lines[0]) != set(HEADER):
+    if not lines or not isinstance(lines[0], dict) or set(lines[0]) not in (set(HEADER), set(OLD_HEADER)):
         raise MedtlError(f"{path}, line 1: expected a header with {', '.join(HEADER)}")
+    return lines
+
+
+def _read(path: Path) -> list[Record]:
+    lines = _lines(path)
     header = lines[0]
     return [
         record
@@ -161,6 +187,7 @@ def _read(path: Path) -> list[Record]:
 
 
 def _records(header: dict[str, Any], row: Any, place: str) -> list[Record]:
+    row = completed(row) if isinstance(row, dict) else row
     if not isinstance(row, dict) or set(row) != set(TRIAL) or not isinstance(row["metrics"], dict):
         raise MedtlError(f"{place}: expected a trial with {', '.join(TRIAL)}")
     shared = {name: row[name] for name in TRIAL if name != "metrics"}

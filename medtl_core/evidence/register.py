@@ -14,7 +14,7 @@ from medtl_core.settings import project_root
 
 RuleKind = Literal[
     "superiority", "equivalence", "non_inferiority", "trend", "interaction", "deterministic", "existence",
-    "differs",
+    "heterogeneity",
 ]  # fmt: skip
 Scalar = bool | int | float | str
 COMPARES = ("superiority", "equivalence", "non_inferiority", "interaction", "existence")
@@ -59,14 +59,14 @@ class Rule(_Strict):
 
     `margin` is the smallest effect of interest (superiority, existence, trend) or the margin of equivalence,
     in the unit of the metric (trend: per unit of the scaled factor). `direction` is what the statement
-    claims for treatment - control, or for the slope. A rule of kind `differs` asks whether the treatment's
-    values differ more between data sets than between the seeds of one; it uses neither. `about` is what this
-    rule speaks of where that is not what its entry speaks of: phantoms count for a method alone.
+    claims for treatment - control, or for the slope. A rule of kind `heterogeneity` asks whether the
+    treatment's values differ more between data sets than between the seeds of one; it uses neither. `about`
+    is what this rule speaks of where that is not what its entry speaks of: phantoms count for a method alone.
     """
 
     reading: Literal["weak", "strong", "main"]
-    says: str = Field(min_length=1)
-    rule: RuleKind
+    hypothesis: str = Field(min_length=1)
+    kind: RuleKind
     study: str = Field(min_length=1)
     metric: str = Field(min_length=1)
     treatment: str | None = None
@@ -86,26 +86,26 @@ class Rule(_Strict):
     @model_validator(mode="after")
     def _complete(self) -> "Rule":
         needs = {
-            "treatment": self.rule != "deterministic",
-            "control": self.rule in COMPARES,
-            "margin": self.rule in NEEDS_MARGIN,
-            "trend": self.rule in ("trend", "interaction"),
-            "tolerance": self.rule == "deterministic",
+            "treatment": self.kind != "deterministic",
+            "control": self.kind in COMPARES,
+            "margin": self.kind in NEEDS_MARGIN,
+            "trend": self.kind in ("trend", "interaction"),
+            "tolerance": self.kind == "deterministic",
         }
         for name, needed in needs.items():
             if needed and getattr(self, name) is None:
-                raise ValueError(f"a rule of kind {self.rule} needs `{name}`")
+                raise ValueError(f"a rule of kind {self.kind} needs `{name}`")
         unused = {
             "trend": not needs["trend"],
             "tolerance": not needs["tolerance"],
-            "control": self.rule in ("trend", "differs"),
+            "control": self.kind in ("trend", "heterogeneity"),
         }
         for name, forbidden in unused.items():
             if forbidden and getattr(self, name) is not None:
-                raise ValueError(f"a rule of kind {self.rule} does not use `{name}`: leave it out")
-        if self.rule in ("equivalence", "non_inferiority") and self.margin == 0:
+                raise ValueError(f"a rule of kind {self.kind} does not use `{name}`: leave it out")
+        if self.kind in ("equivalence", "non_inferiority") and self.margin == 0:
             raise ValueError("margin is 0, expected the positive margin inside which arms count as equal")
-        if self.rule != "deterministic" and self.min_seeds < MINIMUM_OF_SEEDS:
+        if self.kind != "deterministic" and self.min_seeds < MINIMUM_OF_SEEDS:
             raise ValueError(f"min_seeds is {self.min_seeds}, expected at least {MINIMUM_OF_SEEDS}")
         if self.trend is not None and self.trend.factor in self.by:
             raise ValueError(f"`by` holds {self.trend.factor!r}, the factor that the trend runs over")
@@ -115,7 +115,7 @@ class Rule(_Strict):
     def version(self) -> str:
         """Hash of everything in the rule that decides (12 hexadecimal digits); its wording does not count."""
         unset = {"about"} if self.about is None else set()
-        deciding = self.model_dump(mode="json", exclude={"says", *unset})
+        deciding = self.model_dump(mode="json", exclude={"hypothesis", *unset})
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -128,7 +128,7 @@ class Claim(_Strict):
     locator: str = ""
     references: list[int | str] = []
     kind: Literal["definition", "method", "empirical", "challenge"]
-    treatment: Literal["test", "demonstration", "literature", "correction"]
+    handling: Literal["test", "demonstration", "literature", "correction"]
     notebook: str | None = None
     about: Literal["medical_images", "method"] = "medical_images"
     expected: str | None = None
@@ -139,12 +139,12 @@ class Claim(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Claim":
-        if self.rules and (self.treatment == "literature" or self.not_testable):
+        if self.rules and (self.handling == "literature" or self.not_testable):
             raise ValueError("rules are given, but nothing is measured for this entry: remove them")
         if self.rules and not self.notebook:
             raise ValueError("rules are given, but no `notebook` that measures them")
-        if self.treatment == "correction" and not self.correction:
-            raise ValueError("treatment is correction, but `correction` is empty")
+        if self.handling == "correction" and not self.correction:
+            raise ValueError("handling is correction, but `correction` is empty")
         return self
 
 

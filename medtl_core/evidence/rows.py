@@ -4,24 +4,25 @@ import math
 from typing import Any
 
 from medtl_core.evidence.combine import combine
-from medtl_core.evidence.decision import Judged, stratum_name
+from medtl_core.evidence.decision import StratumVerdict, stratum_name
 from medtl_core.evidence.rules import Estimate
-from medtl_core.evidence.verdict import DatasetVerdict, RuleResult, Verdict
+from medtl_core.evidence.verdict import DatasetVerdict, EntryVerdict, RuleVerdict
 from medtl_core.evidence.wording import effect_in_words, rule_in_words
 
 SIGNIFICANT_DIGITS = 6
 
 
-def entry_row(verdict: Verdict, younger: bool) -> dict[str, Any]:
+def entry_row(verdict: EntryVerdict, rule_changed: bool) -> dict[str, Any]:
     """An entry of the register with its verdict.
 
     `rule`, `rule_version` and the numbers in `datasets` are those of the rule that decides (the first of the
-    main or weak reading); `rules` holds all of them. `younger`: a rule changed after its records were taken.
+    main or weak reading); `rules` holds all of them. `rule_changed`: one of its rules was changed after its
+    records were taken.
     """
     claim = verdict.claim
     deciding = [r for r in verdict.rules if r.rule.reading != "strong"] or verdict.rules
     first = deciding[0].rule if deciding else None
-    reason = verdict.reason + ("; rule changed after measurement" if younger else "")
+    reason = verdict.reason + ("; rule changed after measurement" if rule_changed else "")
     return {
         "id": claim.id,
         "section": claim.section,
@@ -29,15 +30,15 @@ def entry_row(verdict: Verdict, younger: bool) -> dict[str, Any]:
         "locator": claim.locator,
         "references": list(claim.references),
         "kind": claim.kind,
-        "treatment": claim.treatment,
+        "handling": claim.handling,
         "about": claim.about,
         "notebook": claim.notebook,
-        "verdict": verdict.word,
+        "verdict": verdict.verdict,
         "reason": reason,
-        "rule": first.rule if first else None,
+        "rule": first.kind if first else None,
         "rule_in_words": rule_in_words(first) if first else None,
         "rule_version": first.version if first else None,
-        "younger": younger,
+        "rule_changed_after_measurement": rule_changed,
         "expected": claim.expected,
         "source": claim.source,
         "correction": claim.correction,
@@ -46,21 +47,21 @@ def entry_row(verdict: Verdict, younger: bool) -> dict[str, Any]:
     }
 
 
-def _deciding_datasets(results: list[RuleResult]) -> dict[str, Any]:
+def _deciding_datasets(results: list[RuleVerdict]) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for name in sorted({name for result in results for name in result.datasets}):
         found = [result.datasets[name] for result in results if name in result.datasets]
-        word = combine([verdict.word for verdict in found], "all")
-        rows[name] = _dataset_row(found[0]) | {"verdict": word}
+        verdict = combine([verdict.verdict for verdict in found], "all")
+        rows[name] = _dataset_row(found[0]) | {"verdict": verdict}
     return rows
 
 
-def _rule_row(result: RuleResult) -> dict[str, Any]:
+def _rule_row(result: RuleVerdict) -> dict[str, Any]:
     rule = result.rule
     return {
         "reading": rule.reading,
-        "says": rule.says,
-        "rule": rule.rule,
+        "hypothesis": rule.hypothesis,
+        "kind": rule.kind,
         "rule_in_words": rule_in_words(rule),
         "effect": effect_in_words(rule),
         "version": rule.version,
@@ -68,7 +69,7 @@ def _rule_row(result: RuleResult) -> dict[str, Any]:
         "metric": rule.metric,
         "direction": rule.direction,
         "margin": rule.margin,
-        "verdict": result.word,
+        "verdict": result.verdict,
         "reason": result.reason,
         "datasets": {name: _dataset_row(verdict) for name, verdict in result.datasets.items()},
     }
@@ -78,23 +79,23 @@ def _dataset_row(verdict: DatasetVerdict) -> dict[str, Any]:
     strata = [_stratum_row(judged) for judged in verdict.strata]
     numbers = _numbers(verdict.overall)
     return {
-        "verdict": verdict.word,
+        "verdict": verdict.verdict,
         "reason": verdict.reason,
-        "counted": verdict.counted,
+        "eligible": verdict.eligible,
         **numbers,
         "strata": strata,
     }
 
 
-def _stratum_row(judged: Judged) -> dict[str, Any]:
+def _stratum_row(judged: StratumVerdict) -> dict[str, Any]:
     estimate = judged.estimate
     return {
         "stratum": stratum_name(estimate.stratum),
         "levels": {name: _plain(level) for name, level in estimate.stratum.items()},
-        "verdict": judged.word,
+        "verdict": judged.verdict,
         "reason": judged.reason,
         **_numbers(estimate),
-        "dropped": estimate.dropped,
+        "excluded": estimate.excluded,
         "p_adjusted": _rounded(judged.p_adjusted),
         "detectable": _rounded(estimate.detectable),
         "method": estimate.interval.method if estimate.interval else None,

@@ -1,4 +1,4 @@
-"""Is a rule younger than the records it judges?"""
+"""Was a rule changed after the records that it judges were taken?"""
 
 import json
 from collections.abc import Mapping, Sequence

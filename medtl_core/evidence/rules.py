@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -33,23 +33,24 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 class Estimate:
     """What one data set and stratum say about a rule.
 
-    `interval` (95 %) is None below two seeds; `seeds` are paired and complete, `dropped` were not; `p_for`
+    `interval` (95 %) is None below two seeds; `seeds` are paired and complete, `excluded` were not; `p_for`
     and `p_against` are the p values for what the rule says and for its opposite, unadjusted; `detectable` is
-    the effect found with power .8. Deterministic rules set `met` and `extremes` (worst, least, greatest
-    value) instead, and count values in `seeds`.
+    the effect found with power .8; `synthetic` says that the images are made up. Deterministic rules set
+    `met` and `extremes` (worst, least, greatest value) instead, and count values in `seeds`.
     """
 
     dataset: str
     stratum: dict[str, Any]
     interval: Interval | None
     seeds: int
-    dropped: int
+    excluded: int
     p_for: float | None = None
     p_against: float | None = None
     detectable: float | None = None
     met: bool | None = None
     extremes: tuple[float, float, float] | None = None
     note: str = ""
+    synthetic: bool = False
 
 
 def measure(rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None = None) -> list[Estimate]:
@@ -62,9 +63,12 @@ def measure(rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None = None)
     if chosen.empty:
         return []
     return [
-        _check(rule, name, stratum, part)
-        if rule.rule == "deterministic"
-        else _estimate(rule, name, stratum, part, cases)
+        replace(
+            _check(rule, name, stratum, part)
+            if rule.kind == "deterministic"
+            else _estimate(rule, name, stratum, part, cases),
+            synthetic=bool(part["synthetic"].any()),
+        )
         for name, stratum, part in strata(rule, chosen)
     ]
 
@@ -79,18 +83,18 @@ def _estimate(
     rule: Rule, name: str, stratum: dict[str, Any], part: pd.DataFrame, cases: CaseIntervals | None
 ) -> Estimate:
     effects = paired_effects(rule, part)
-    seeds, dropped = len(effects.seeds), effects.dropped
+    seeds, excluded = len(effects.seeds), effects.excluded
     if seeds < 2:
-        return Estimate(name, stratum, None, seeds, dropped)
+        return Estimate(name, stratum, None, seeds, excluded)
     interval, note = _interval(rule, effects, cases)
     if interval is None:
-        return Estimate(name, stratum, None, seeds, dropped, note=note)
-    if rule.rule == "differs":  # tested over all data sets at once, see between.py
-        return Estimate(name, stratum, interval, seeds, dropped, note=note)
+        return Estimate(name, stratum, None, seeds, excluded, note=note)
+    if rule.kind == "heterogeneity":  # tested over all data sets at once, see between.py
+        return Estimate(name, stratum, interval, seeds, excluded, note=note)
     p_for, p_against = _p_values(rule, interval)
     spread = interval.standard_error * interval.n**0.5
     detectable = _detectable_ratio(interval.n) * spread
-    return Estimate(name, stratum, interval, seeds, dropped, p_for, p_against, detectable, note=note)
+    return Estimate(name, stratum, interval, seeds, excluded, p_for, p_against, detectable, note=note)
 
 
 def _interval(rule: Rule, effects: Effects, cases: CaseIntervals | None) -> tuple[Interval | None, str]:
@@ -137,10 +141,10 @@ def _detectable_ratio(seeds: int) -> float:
 
 def _p_values(rule: Rule, interval: Interval) -> tuple[float, float]:
     """p values of what the rule says and of its opposite."""
-    if rule.rule in ("superiority", "existence", "trend", "interaction"):
+    if rule.kind in ("superiority", "existence", "trend", "interaction"):
         return interval.p_value, interval.p_value
     assert rule.margin is not None
-    if rule.rule == "non_inferiority":
+    if rule.kind == "non_inferiority":
         p_for = non_inferiority(interval, rule.margin, rule.direction)[0]
         return p_for, 1.0 - p_for
     beyond = abs(interval.estimate) - rule.margin

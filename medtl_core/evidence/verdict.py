@@ -10,8 +10,8 @@ from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics import holm
 from medtl_core.evidence.between import differ
 from medtl_core.evidence.case_resampling import CaseIntervals
-from medtl_core.evidence.combine import combine, grouped
-from medtl_core.evidence.decision import Judged, Word, decide, stratum_name, why_open
+from medtl_core.evidence.combine import combine, summarise_by_verdict
+from medtl_core.evidence.decision import StratumVerdict, Verdict, decide, explain_inconclusive, stratum_name
 from medtl_core.evidence.register import Claim, Rule
 from medtl_core.evidence.rules import Estimate, measure, measure_overall
 
@@ -21,39 +21,39 @@ Adjusted = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class DatasetVerdict:
-    """A rule on one data set; `overall` averages strata within each seed; phantoms may not count."""
+    """A rule on one data set; `overall` averages strata within each seed; synthetic images may not count."""
 
     name: str
-    word: Word
+    verdict: Verdict
     reason: str
-    counted: bool
+    eligible: bool
     overall: Estimate | None
-    strata: list[Judged]
+    strata: list[StratumVerdict]
 
 
 @dataclass(frozen=True)
-class RuleResult:
+class RuleVerdict:
     """A rule on all data sets."""
 
     rule: Rule
-    word: Word
+    verdict: Verdict
     reason: str
     datasets: dict[str, DatasetVerdict]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class EntryVerdict:
     """An entry of the register, judged."""
 
     claim: Claim
-    word: Word
+    verdict: Verdict
     reason: str
-    rules: list[RuleResult]
+    rules: list[RuleVerdict]
 
 
 def judge(
     rule: Rule, frame: pd.DataFrame, *, about: About = "medical_images", cases: CaseIntervals | None = None
-) -> RuleResult:
+) -> RuleVerdict:
     """Judge one rule by itself from its notebook's tidy records; its strata and data sets are the family."""
     estimates = measure(rule, frame, cases)
     return _result(rule, frame, estimates, adjust([(rule, estimates)])[0], about)
@@ -61,13 +61,13 @@ def judge(
 
 def judge_claims(
     claims: Sequence[Claim], frames: Mapping[str, pd.DataFrame], cases: CaseIntervals | None = None
-) -> list[Verdict]:
+) -> list[EntryVerdict]:
     """Judge entries from the tidy records of each notebook.
 
     The family of Holm's correction is every rule, data set and stratum of one notebook. MedtlError that names
     the entry where a rule does not fit the study it names.
     """
-    results: dict[tuple[str, int], RuleResult] = {}
+    results: dict[tuple[str, int], RuleVerdict] = {}
     for notebook in sorted({claim.notebook for claim in claims if claim.notebook}):
         frame = frames.get(notebook)
         if frame is None or frame.empty:
@@ -86,7 +86,7 @@ def judge_claims(
         verdict_of(
             claim,
             [
-                results.get((claim.id, i)) or RuleResult(rule, "pending", nothing, {})
+                results.get((claim.id, i)) or RuleVerdict(rule, "pending", nothing, {})
                 for i, rule in enumerate(claim.rules)
             ],
         )
@@ -121,9 +121,9 @@ def _measured(claim: Claim, rule: Rule, frame: pd.DataFrame, cases: CaseInterval
 
 def _result(
     rule: Rule, frame: pd.DataFrame, estimates: list[Estimate], adjusted: list[Adjusted], about: About
-) -> RuleResult:
+) -> RuleVerdict:
     if not estimates:
-        return RuleResult(rule, "pending", "not measured in this run", {})
+        return RuleVerdict(rule, "pending", "not measured in this run", {})
     judged = [decide(rule, e, *pair) for e, pair in zip(estimates, adjusted, strict=True)]
     overall = measure_overall(rule, frame) if rule.by else {}
     datasets = {
@@ -132,69 +132,69 @@ def _result(
         )
         for name in dict.fromkeys(e.dataset for e in estimates)
     }
-    words = {name: verdict.word for name, verdict in datasets.items() if verdict.counted}
-    if not words:
-        there = grouped({name: verdict.word for name, verdict in datasets.items()})
-        return RuleResult(rule, "inconclusive", f"measured on phantoms only ({there})", datasets)
-    if rule.rule == "differs":
-        judged_word, reason = differ(rule, frame, list(words))
-        return RuleResult(rule, judged_word, reason, datasets)
-    word = _combined(rule, list(words.values()))
-    if len(words) == 1 or "supported with conditions" in words.values():
-        reason = "; ".join(f"{name}: {datasets[name].reason}" for name in words)
+    verdicts = {name: verdict.verdict for name, verdict in datasets.items() if verdict.eligible}
+    if not verdicts:
+        there = summarise_by_verdict({name: verdict.verdict for name, verdict in datasets.items()})
+        return RuleVerdict(rule, "inconclusive", f"measured on synthetic data only ({there})", datasets)
+    if rule.kind == "heterogeneity":
+        judged_verdict, reason = differ(rule, frame, list(verdicts))
+        return RuleVerdict(rule, judged_verdict, reason, datasets)
+    verdict = _combined(rule, list(verdicts.values()))
+    if len(verdicts) == 1 or "supported with conditions" in verdicts.values():
+        reason = "; ".join(f"{name}: {datasets[name].reason}" for name in verdicts)
     else:
-        counted = [j for name in words for j in datasets[name].strata]
-        reason = grouped(words) + why_open(counted)
-    if word == "supported" and rule.condition:
-        return RuleResult(rule, "supported with conditions", f"{rule.condition} ({reason})", datasets)
-    return RuleResult(rule, word, reason, datasets)
+        eligible = [j for name in verdicts for j in datasets[name].strata]
+        reason = summarise_by_verdict(verdicts) + explain_inconclusive(eligible)
+    if verdict == "supported" and rule.condition:
+        return RuleVerdict(rule, "supported with conditions", f"{rule.condition} ({reason})", datasets)
+    return RuleVerdict(rule, verdict, reason, datasets)
 
 
 def _dataset(
-    rule: Rule, name: str, judged: list[Judged], overall: Estimate | None, about: About
+    rule: Rule, name: str, judged: list[StratumVerdict], overall: Estimate | None, about: About
 ) -> DatasetVerdict:
-    counted = (rule.about or about) == "method" or not name.startswith("phantoms")
+    eligible = (rule.about or about) == "method" or not any(j.estimate.synthetic for j in judged)
     if len(judged) == 1 and not judged[0].estimate.stratum:
-        return DatasetVerdict(name, judged[0].word, judged[0].reason, counted, judged[0].estimate, judged)
-    words = {stratum_name(j.estimate.stratum): j.word for j in judged}
-    reason = grouped(words) + why_open(judged)
-    return DatasetVerdict(name, _combined(rule, list(words.values())), reason, counted, overall, judged)
+        return DatasetVerdict(name, judged[0].verdict, judged[0].reason, eligible, judged[0].estimate, judged)
+    verdicts = {stratum_name(j.estimate.stratum): j.verdict for j in judged}
+    reason = summarise_by_verdict(verdicts) + explain_inconclusive(judged)
+    return DatasetVerdict(name, _combined(rule, list(verdicts.values())), reason, eligible, overall, judged)
 
 
-def _combined(rule: Rule, words: list[Word]) -> Word:
-    if rule.rule != "existence":
-        return combine(words, rule.combine)
+def _combined(rule: Rule, verdicts: list[Verdict]) -> Verdict:
+    if rule.kind != "existence":
+        return combine(verdicts, rule.combine)
     # That something exists is not refuted by the opposite elsewhere, only not shown.
-    return combine(["not supported" if word == "contradicted" else word for word in words], "any")
+    return combine(["not supported" if verdict == "contradicted" else verdict for verdict in verdicts], "any")
 
 
-def verdict_of(claim: Claim, results: list[RuleResult]) -> Verdict:
-    """The entry's word: its main or weak reading decides, the strong one adds a condition where it fails."""
+def verdict_of(claim: Claim, results: list[RuleVerdict]) -> EntryVerdict:
+    """Its main or weak reading decides, the strong one adds a condition where it fails."""
     if claim.not_testable:
-        return Verdict(claim, "not testable here", claim.not_testable, [])
-    if claim.treatment == "literature" or (claim.treatment == "correction" and not claim.rules):
-        return Verdict(claim, "literature only", claim.source or claim.correction or "", [])
+        return EntryVerdict(claim, "not testable here", claim.not_testable, [])
+    if claim.handling == "literature" or (claim.handling == "correction" and not claim.rules):
+        return EntryVerdict(claim, "literature only", claim.source or claim.correction or "", [])
     if not results:
-        return Verdict(claim, "pending", "no study answers this yet", [])
-    if all(result.word == "pending" for result in results):
-        return Verdict(claim, "pending", results[0].reason, results)
+        return EntryVerdict(claim, "pending", "no study answers this yet", [])
+    if all(result.verdict == "pending" for result in results):
+        return EntryVerdict(claim, "pending", results[0].reason, results)
     strong = [result for result in results if result.rule.reading == "strong"]
     plain = [result for result in results if result.rule.reading != "strong"]
     if not plain:
         plain, strong = strong, []
-    word, reason = _reading(plain)
-    if strong and word in ("supported", "supported with conditions"):
-        strong_word, strong_reason = _reading(strong)
-        if strong_word == "supported":
+    verdict, reason = _reading(plain)
+    if strong and verdict in ("supported", "supported with conditions"):
+        strong_verdict, strong_reason = _reading(strong)
+        if strong_verdict == "supported":
             reason = f"{reason}; the strong reading holds too"
         else:
-            word = "supported with conditions"
-            reason = f"weak reading: {reason}; the strong reading is {strong_word}: {strong_reason}"
-    return Verdict(claim, word, reason, results)
+            verdict = "supported with conditions"
+            reason = f"weak reading: {reason}; the strong reading is {strong_verdict}: {strong_reason}"
+    return EntryVerdict(claim, verdict, reason, results)
 
 
-def _reading(results: list[RuleResult]) -> tuple[Word, str]:
+def _reading(results: list[RuleVerdict]) -> tuple[Verdict, str]:
     if len(results) == 1:
-        return results[0].word, results[0].reason
-    words: list[Word] = ["inconclusive" if r.word == "pending" else r.word for r in results]
-    return combine(words, "all"), "; ".join(f"{r.rule.says}: {r.word}" for r in results)
+        return results[0].verdict, results[0].reason
+    verdicts: list[Verdict] = ["inconclusive" if r.verdict == "pending" else r.verdict for r in results]
+    return combine(verdicts, "all"), "; ".join(f"{r.rule.hypothesis}: {r.verdict}" for r in results)

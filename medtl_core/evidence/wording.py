@@ -8,7 +8,7 @@ from medtl_core.evidence.register import Rule, Span
 def rule_in_words(rule: Rule) -> str:
     """A rule as one sentence: what is compared, along or for each of what, and how it is combined."""
     return (
-        f"{rule.rule.replace('_', '-')}: {_claim(rule)}{_strata(rule)} (study {rule.study}{_filters(rule)}; "
+        f"{rule.kind.replace('_', '-')}: {_claim(rule)}{_strata(rule)} (study {rule.study}{_filters(rule)}; "
         f"data sets: {rule.combine})"
     )
 
@@ -25,9 +25,9 @@ def effect_in_words(rule: Rule) -> str:
             if spearman
             else f", slope {along} {rule.trend.factor}"
         )
-    if rule.rule == "equivalence":
+    if rule.kind == "equivalence":
         return f"{rule.metric}: {compared}{unit} (stated: no difference)"
-    if rule.rule in ("deterministic", "differs"):
+    if rule.kind in ("deterministic", "heterogeneity"):
         return f"{rule.metric}: {compared}"
     way = {"higher": "above 0", "lower": "below 0"}[rule.direction]
     return f"{rule.metric}: {compared}{unit} (stated: {way})"
@@ -35,13 +35,13 @@ def effect_in_words(rule: Rule) -> str:
 
 def _claim(rule: Rule) -> str:
     compared = f"{rule.treatment} − {rule.control}" if rule.control else rule.treatment or "every arm"
-    if rule.rule == "deterministic" and rule.tolerance:
+    if rule.kind == "deterministic" and rule.tolerance:
         return f"{rule.metric} of {compared} {rule.tolerance.op} {rule.tolerance.value:g}"
-    if rule.rule == "differs":
+    if rule.kind == "heterogeneity":
         return f"{rule.metric} of {compared} differs more between data sets than between seeds"
-    if rule.rule == "equivalence":
+    if rule.kind == "equivalence":
         return f"{compared} in {rule.metric} lies within ±{rule.margin:g}"
-    if rule.rule == "non_inferiority":
+    if rule.kind == "non_inferiority":
         way = {"higher": "above", "lower": "below"}[rule.direction]
         sign = {"higher": "−", "lower": "+"}[rule.direction]
         return f"{compared} in {rule.metric} is {way} {sign}{rule.margin:g}"

@@ -92,13 +92,13 @@ def _attribute(text: str) -> str:
 def _lines(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Everything with an interval; identities have none and are no matter of a forest plot."""
     lines: list[dict[str, Any]] = []
-    if rule["rule"] == "deterministic":
+    if rule["kind"] == "deterministic":
         return lines
     for name, dataset in rule["datasets"].items():
         for stratum in dataset["strata"]:
             if stratum["estimate"] is not None:
                 label = f"{name}, {stratum['stratum']}" if stratum["stratum"] else name
-                aside = "" if dataset["counted"] else " (not counted)"
+                aside = "" if dataset["eligible"] else " (not evidence)"
                 lines.append({**stratum, "label": f"{label}{aside}"})
     return lines
 
@@ -115,7 +115,7 @@ def _panel(axes: "Axes", rule: Mapping[str, Any], lines: list[dict[str, Any]]) -
     axes.set_yticks(list(positions), [line["label"] for line in lines], fontsize=8)
     axes.set_ylim(0.4, len(lines) + 0.6)
     axes.margins(x=0.08)
-    title = textwrap.fill(f"{rule['reading']} reading: {rule['says']}", TITLE_CHARACTERS)
+    title = textwrap.fill(f"{rule['reading']} reading: {rule['hypothesis']}", TITLE_CHARACTERS)
     axes.set_title(title, fontsize=8.5, loc="left")
     axes.set_xlabel(rule["effect"], fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
@@ -137,9 +137,9 @@ def _band(rule: Mapping[str, Any]) -> tuple[float, float] | None:
     margin = rule["margin"]
     if not margin:
         return None
-    if rule["rule"] == "equivalence":
+    if rule["kind"] == "equivalence":
         return -margin, margin
     stated = 1.0 if rule["direction"] == "higher" else -1.0
-    if rule["rule"] == "non_inferiority":
+    if rule["kind"] == "non_inferiority":
         stated = -stated
     return (0.0, margin) if stated > 0 else (-margin, 0.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
 
-from medtl_core.evidence.decision import Word
+from medtl_core.evidence.decision import Verdict
 from medtl_core.evidence.ledger import Ledger
 from medtl_core.evidence.runs import environment, run_summaries
 from medtl_core.files import write_text
@@ -59,7 +59,7 @@ def report_html(run: Path, ledger: Ledger) -> str:
     return template.render(
         name=run.resolve().name,
         badges=BADGES,
-        counts=[(word, counts[word]) for word in get_args(Word) if word in counts],
+        counts=[(word, counts[word]) for word in get_args(Verdict) if word in counts],
         rows=rows,
         measured=[row for row in rows if row["rules"] and row["verdict"] != "pending"],
         sections=list(dict.fromkeys(row["section"] for row in rows)),
@@ -83,7 +83,7 @@ def _plot(row: Mapping[str, Any]) -> str:
     has_interval = any(
         stratum["estimate"] is not None
         for rule in row["rules"]
-        if rule["rule"] != "deterministic"
+        if rule["kind"] != "deterministic"
         for dataset in rule["datasets"].values()
         for stratum in dataset["strata"]
     )
@@ -98,7 +98,7 @@ def _checks(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The numbers of an entry as table rows: rule, data set, stratum."""
     return [
         stratum
-        | {"reading": rule["reading"], "dataset": name, "rule": rule["rule"], "counted": dataset["counted"]}
+        | {"reading": rule["reading"], "dataset": name, "kind": rule["kind"], "eligible": dataset["eligible"]}
         for rule in row["rules"]
         for name, dataset in rule["datasets"].items()
         for stratum in dataset["strata"]

@@ -11,13 +11,13 @@ from medtl_core.settings import run_directory
 
 
 def statements_table(notebook: str, register: Register | None = None) -> TextTable:
-    """The statements that a notebook answers, by id: treatment, what is measured, what was expected."""
-    columns = ["id", "statement", "treatment", "what is measured", "expected"]
+    """The statements that a notebook answers, by id: handling, what is measured, what was expected."""
+    columns = ["id", "statement", "handling", "what is measured", "expected"]
     rows = [
         [
             claim.id,
             claim.statement,
-            claim.treatment,
+            claim.handling,
             "; ".join(rule_in_words(rule) for rule in claim.rules) or "nothing yet",
             claim.expected,
         ]
@@ -31,9 +31,9 @@ def notebook_verdicts(
 ) -> TextTable:
     """Verdicts on a notebook's statements from the records there are (default: this process's run folder).
 
-    One row per rule and data set: the entry's id and verdict, the reading and what it says, then the data set
-    with the verdict there, estimate, 95 % limits, seeds and reason. A statement without records has one row
-    that says why.
+    One row per rule and data set: the entry's id and verdict, the reading and its hypothesis, then the data
+    set with the verdict there, estimate, 95 % limits, seeds and reason. A statement without records has one
+    row that says why.
     """
     ledger = build_ledger(register or load_register(), store or RecordStore(run_directory()), notebook)
     numbers = ["estimate", "low", "high", "seeds"]
@@ -44,7 +44,7 @@ def notebook_verdicts(
             [
                 *head,
                 rule["reading"],
-                rule["says"],
+                rule["hypothesis"],
                 name,
                 found["verdict"],
                 *(found[n] for n in numbers),
@@ -55,6 +55,6 @@ def notebook_verdicts(
         ]
         rows.extend(parts or [[*head, "", row["statement"], "", "", None, None, None, None, row["reason"]]])
     table = TextTable(
-        rows, columns=["id", "verdict", "reading", "says", "dataset", "there", *numbers, "reason"]
+        rows, columns=["id", "verdict", "reading", "hypothesis", "dataset", "there", *numbers, "reason"]
     )
     return table.astype({"estimate": float, "low": float, "high": float, "seeds": "Int64"})

@@ -34,7 +34,9 @@ class Study:
     `factors` maps a name to its levels (text, numbers or booleans). `data_checksum` is that of the content
     used. `directions` says of each metric whether `higher` or `lower` is better; metrics that it does not
     name have the direction of `evaluation.metrics.DIRECTION`. `n_test` is the number of test cases, needed
-    if the trial returns no predictions. Raises MedtlError for arguments of which no grid can be made.
+    if the trial returns no predictions. `synthetic` says that the images are made up: only what is said to
+    rest on patients' images can count as evidence about them. Raises MedtlError for arguments of which no
+    grid can be made.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Study:
         target_domain: str = "",
         directions: Mapping[str, str] | None = None,
         n_test: int | None = None,
+        synthetic: bool = True,
     ) -> None:
         self.name = name
         self.notebook = notebook
@@ -62,6 +65,7 @@ class Study:
         self.target_domain = target_domain
         self.directions = {**DIRECTION, **(directions or {})}
         self.n_test = n_test
+        self.synthetic = synthetic
         self.arms = [str(arm) for arm in self._levels("arm", arms)]
         self.seeds = [int(seed) for seed in self._levels("seed", seeds)]
         self.factors = {key: self._levels(key, levels) for key, levels in (factors or {}).items()}
@@ -160,6 +164,7 @@ class Study:
                 seconds=finished.seconds,
                 device=finished.device,
                 key=task.key,
+                synthetic=self.synthetic,
             )
             for metric, value in finished.metrics.items()
         ]

@@ -1,4 +1,4 @@
-"""Rules of kind `differs`: a permutation test over data sets."""
+"""Rules of kind `heterogeneity`: a permutation test over data sets."""
 
 from itertools import combinations
 
@@ -13,7 +13,12 @@ from medtl_core.evidence.register import Rule
 from medtl_core.evidence.verdict import judge
 
 RULE = Rule(
-    reading="main", says="Depth differs", rule="differs", study="depth", metric="depth", treatment="chosen"
+    reading="main",
+    hypothesis="Depth differs",
+    kind="heterogeneity",
+    study="depth",
+    metric="depth",
+    treatment="chosen",
 )
 
 
@@ -22,7 +27,7 @@ def records(values_by_dataset):
         Record(
             notebook="n", study="depth", dataset=name, source_domain="", target_domain="", arm="chosen",
             factors={}, seed=seed, metric="depth", value=float(value), direction="lower", n_test=9,
-            seconds=0.0, device="cpu", key=f"{name}{seed}",
+            seconds=0.0, device="cpu", key=f"{name}{seed}", synthetic=name == "phantoms",
         )
         for name, values in values_by_dataset.items()
         for seed, value in enumerate(values)
@@ -56,7 +61,7 @@ def test_no_difference_is_called_supported_at_most_as_often_as_the_level():
 
 def test_a_planted_difference_is_supported_and_names_the_means():
     result = judge(RULE, records({"a": [0, 0, 1, 0, 0], "b": [3, 3, 2, 3, 3]}))
-    assert result.word == "supported"
+    assert result.verdict == "supported"
     assert "means a 0.2, b 2.8" in result.reason
 
 
@@ -71,7 +76,7 @@ def test_a_planted_difference_is_supported_and_names_the_means():
 )
 def test_too_little_stays_inconclusive(values, reason):
     result = judge(RULE, records(values))
-    assert result.word == "inconclusive"
+    assert result.verdict == "inconclusive"
     assert reason in result.reason
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from medtl_core.evidence.combine import combine, grouped
+from medtl_core.evidence.combine import combine, summarise_by_verdict
 
 S, C, N, X, Q = "supported", "supported with conditions", "not supported", "contradicted", "inconclusive"
 
@@ -32,5 +32,5 @@ def test_many_words_become_one(words, every, most, some):
 
 
 def test_places_are_named_under_their_word():
-    assert grouped({"a": S, "b": Q, "c": S}) == "supported on a, c; inconclusive on b"
-    assert grouped({"a": N, "b": N}) == "not supported on a, b"
+    assert summarise_by_verdict({"a": S, "b": Q, "c": S}) == "supported on a, c; inconclusive on b"
+    assert summarise_by_verdict({"a": N, "b": N}) == "not supported on a, b"

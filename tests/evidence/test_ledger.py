@@ -25,7 +25,7 @@ def register(rule, claim):
     return Register(
         entries=[
             claim(rule(reading="weak", by=["n"]), rule(reading="strong", margin=0.5)),
-            claim(id="C007", treatment="literature", source="a | b\nc", notebook=None, section="2"),
+            claim(id="C007", handling="literature", source="a | b\nc", notebook=None, section="2"),
             claim(rule(study="unrun"), id="C008", notebook="01_cnn_basics"),
         ]
     )
@@ -53,7 +53,7 @@ def test_rows_are_what_the_command_line_prints(store, register):
 
 
 def test_a_data_set_has_one_word_over_all_deciding_rules(store, rule, claim):
-    entry = claim(rule(), rule(margin=0.5, says="by far"), rule(margin=0.001, says="at all"))
+    entry = claim(rule(), rule(margin=0.5, hypothesis="by far"), rule(margin=0.001, hypothesis="at all"))
     row = build_ledger(Register(entries=[entry]), store).rows()[0]
     assert [r["datasets"]["breastmnist"]["verdict"] for r in row["rules"]] == [
         "supported", "not supported", "supported",
@@ -72,24 +72,26 @@ def test_tables_hold_every_row_and_escape(store, register):
     markdown = ledger.to_markdown()
     assert len([line for line in markdown.splitlines() if line.startswith("| C")]) == 3
     assert "a \\| b c" in markdown
-    assert ledger.to_frame()["verdict"].tolist() == [v.word for v in ledger.verdicts]
+    assert ledger.to_frame()["verdict"].tolist() == [v.verdict for v in ledger.verdicts]
 
 
 def test_a_rule_changed_after_measurement_is_marked(store, register, rule, claim):
-    assert not build_ledger(register, store).younger
+    assert not build_ledger(register, store).rules_changed
     reworded = Register(
-        entries=[claim(rule(reading="weak", by=["n"], says="reworded"), rule(reading="strong", margin=0.5))]
+        entries=[
+            claim(rule(reading="weak", by=["n"], hypothesis="reworded"), rule(reading="strong", margin=0.5))
+        ]
     )
-    assert not build_ledger(reworded, store).younger
+    assert not build_ledger(reworded, store).rules_changed
     changed = Register(entries=[claim(rule(reading="weak", by=["n"], margin=0.02))])
     ledger = build_ledger(changed, store)
-    assert ledger.younger == {"C006"}
-    assert ledger.rows()[0]["younger"]
+    assert ledger.rules_changed == {"C006"}
+    assert ledger.rows()[0]["rule_changed_after_measurement"]
     assert "rule changed after measurement" in ledger.rows()[0]["reason"]
-    assert build_ledger(changed, store).younger == {"C006"}
-    assert not build_ledger(register, store).younger
+    assert build_ledger(changed, store).rules_changed == {"C006"}
+    assert not build_ledger(register, store).rules_changed
     added = Register(entries=[*register.entries, claim(rule(metric="ece"), id="C099")])
-    assert build_ledger(added, store).younger == {"C099"}
+    assert build_ledger(added, store).rules_changed == {"C099"}
 
 
 def test_a_new_measurement_takes_the_rules_of_now(store, register, rule, claim, pairs, exactly):
@@ -99,7 +101,7 @@ def test_a_new_measurement_takes_the_rules_of_now(store, register, rule, claim, 
     for r in pairs(exactly(0.1, 0.01), n_test=999):
         store.add([r])
     changed = Register(entries=[claim(rule(margin=0.02))])
-    assert not build_ledger(changed, store).younger
+    assert not build_ledger(changed, store).rules_changed
 
 
 def test_a_broken_record_of_the_rules_is_one_line(store, register):

@@ -192,3 +192,44 @@ def test_a_record_cannot_be_changed(record):
     assert replace(made, seed=4).seed == 4
     with pytest.raises(AttributeError):
         made.value = 1.0
+
+
+def test_configurations_are_kept_apart(tmp_path, record):
+    store = RecordStore(tmp_path)
+    settings = [{"backbone": name, "sizes": [16, 64]} for name in ("resnet18", "vgg16")]
+    for settled in settings:
+        store.add([record(configuration=settled)])
+    store.add([record(value=0.5, configuration=dict(reversed(settings[0].items())))])
+    assert [(r.configuration["backbone"], r.value) for r in store.all()] == [
+        ("resnet18", 0.5),
+        ("vgg16", 0.9),
+    ]
+    assert len({r.configuration_digest for r in store.all()}) == 2
+    assert len(record().configuration_digest) == 0
+    assert store.frame()["configuration"].tolist() == [json.dumps(s) for s in settings]
+
+
+@pytest.mark.parametrize("settled", [{"x": {}}, {"x": float("nan")}, {"": 1}, ["x"], {"x": [object()]}])
+def test_a_configuration_is_plain_values_by_name(record, settled):
+    with pytest.raises(MedtlError, match="configuration"):
+        record(configuration=settled)
+
+
+def test_synthetic_is_yes_or_no(record):
+    with pytest.raises(MedtlError, match="synthetic is 'no', expected True or False"):
+        record(synthetic="no")
+
+
+def test_a_file_of_the_old_layout_is_read_by_its_convention(tmp_path, record):
+    store = RecordStore(tmp_path)
+    for name in ("phantoms_toy", "breastmnist"):
+        path = store.add([record(dataset=name, key=name)])
+        row = json.loads(path.read_text())
+        path.write_text(
+            json.dumps({k: row[k] for k in row if k not in ("synthetic", "configuration")}) + "\n"
+        )
+    assert {r.dataset: r.synthetic for r in store.all()} == {"phantoms_toy": True, "breastmnist": False}
+    half = json.loads(path.read_text()) | {"synthetic": False}
+    path.write_text(json.dumps(half) + "\n")
+    with pytest.raises(MedtlError, match="expected the fields"):
+        store.all()

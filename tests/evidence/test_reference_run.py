@@ -18,7 +18,7 @@ def register(rule, claim):
     return Register(
         entries=[
             claim(rule(reading="weak", by=["n"], resample_cases=True), rule(reading="strong", metric="ece")),
-            claim(rule(rule="interaction", trend={"factor": "n"}, direction="lower"), id="C018"),
+            claim(rule(kind="interaction", trend={"factor": "n"}, direction="lower"), id="C018"),
         ]
     )
 
@@ -178,7 +178,7 @@ def test_nothing_is_written_into_a_kept_run(run, register, rule, claim, tmp_path
     kept = keep_run(run, tmp_path / "kept", register=register)
     before = {p: p.stat().st_mtime_ns for p in kept.rglob("*")}
     changed = Register(entries=[claim(rule(margin=0.02))])
-    assert build_ledger(changed, read_kept(kept)).younger == {"C006"}
+    assert build_ledger(changed, read_kept(kept)).rules_changed == {"C006"}
     assert {p: p.stat().st_mtime_ns for p in kept.rglob("*")} == before
 
 

@@ -8,8 +8,8 @@ from medtl_core.evidence.register import load_register
 
 RULE = {
     "reading": "weak",
-    "says": "Fine-tuning beats scratch",
-    "rule": "superiority",
+    "hypothesis": "Fine-tuning beats scratch",
+    "kind": "superiority",
     "study": "learning_curve",
     "metric": "auroc",
     "treatment": "full",
@@ -28,7 +28,7 @@ ENTRY = {
     "locator": "Transfer learning emerges as",
     "references": [5],
     "kind": "empirical",
-    "treatment": "test",
+    "handling": "test",
     "notebook": "02_fine_tuning",
     "rules": [RULE],
 }
@@ -66,13 +66,13 @@ def test_an_entry_is_read_with_its_defaults(tmp_path):
         ({"rule_margin": -1}, ["C006", "rules.0.margin"]),
         ({"rule_margin": "absent"}, ["C006", "rules.0", "margin"]),
         ({"rule_control": "absent"}, ["C006", "rules.0", "control"]),
-        ({"rule_rule": "deterministic"}, ["C006", "tolerance"]),
-        ({"rule_rule": "interaction"}, ["C006", "trend"]),
-        ({"rule_rule": "equivalence", "rule_margin": 0}, ["C006", "margin"]),
+        ({"rule_kind": "deterministic"}, ["C006", "tolerance"]),
+        ({"rule_kind": "interaction"}, ["C006", "trend"]),
+        ({"rule_kind": "equivalence", "rule_margin": 0}, ["C006", "margin"]),
         ({"rule_min_seeds": 3}, ["C006", "min_seeds is 3", "at least 5"]),
         ({"rule_where": {"n": {}}}, ["C006", "rules.0.where.n"]),
-        ({"treatment": "literature"}, ["C006", "rules are given"]),
-        ({"treatment": "correction"}, ["C006", "correction"]),
+        ({"handling": "literature"}, ["C006", "rules are given"]),
+        ({"handling": "correction"}, ["C006", "correction"]),
         ({"not_testable": "no data"}, ["C006", "rules are given"]),
         ({"notebook": None}, ["C006", "notebook"]),
         ({"id": "X1"}, ["id", "X1"]),
@@ -108,7 +108,7 @@ def test_a_missing_register_is_one_line(tmp_path):
 
 def test_the_version_follows_what_decides_and_not_the_wording(rule):
     version = rule().version
-    assert rule(says="in other words").version == version
+    assert rule(hypothesis="in other words").version == version
     for change in (
         {"margin": 0.01},
         {"min_seeds": 10},

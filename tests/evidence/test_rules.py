@@ -46,7 +46,7 @@ def test_pairing_takes_away_what_seeds_share(rule, record):
 def test_seeds_without_a_partner_are_dropped_and_counted(rule, pairs, frame, record):
     records = [r for r in pairs([0.1] * 7) if not (r.arm == "scratch" and r.seed in (2, 5))]
     found = measure(rule(), frame(records))[0]
-    assert (found.seeds, found.dropped) == (5, 2)
+    assert (found.seeds, found.excluded) == (5, 2)
 
 
 def test_a_data_set_or_stratum_without_one_of_the_arms_was_not_measured(rule, pairs, frame):
@@ -75,7 +75,7 @@ def test_a_seed_that_lacks_a_level_is_left_out_of_the_average(rule, record, fram
         r for r in curve(record, "scratch", [[0.7, 0.7]] * 6) if not (r.seed == 3 and r.factors["n"] == 128)
     ]
     found = measure(rule(), frame(treated, control))[0]
-    assert (found.seeds, found.dropped) == (5, 1)
+    assert (found.seeds, found.excluded) == (5, 1)
     assert found.interval.estimate == pytest.approx(0.15)
 
 
@@ -118,7 +118,7 @@ def test_a_slope_is_numpys_per_doubling(rule, record, frame):
     rng = np.random.default_rng(1)
     values = 0.6 + 0.05 * np.arange(4) + rng.normal(0, 0.01, (6, 4))
     records = frame(curve(record, "full", values))
-    trend = rule(rule="trend", trend={"factor": "n", "scale": "log2"}, control=None)
+    trend = rule(kind="trend", trend={"factor": "n", "scale": "log2"}, control=None)
     found = measure(trend, records)[0].interval
     slopes = [np.polyfit([6, 7, 8, 9], row, 1)[0] for row in values]
     oracle = stats.ttest_1samp(slopes, 0)
@@ -130,18 +130,18 @@ def test_an_interaction_is_the_slope_of_the_difference(rule, record, frame):
     rng = np.random.default_rng(2)
     full, scratch = rng.normal(0.9, 0.01, (6, 3)), rng.normal([0.6, 0.7, 0.8], 0.01, (6, 3))
     records = frame(curve(record, "full", full), curve(record, "scratch", scratch))
-    interaction = rule(rule="interaction", trend={"factor": "n", "scale": "log2"}, direction="lower")
+    interaction = rule(kind="interaction", trend={"factor": "n", "scale": "log2"}, direction="lower")
     found = measure(interaction, records)[0].interval
     slopes = [np.polyfit([6, 7, 8], row, 1)[0] for row in full - scratch]
     assert found.estimate == pytest.approx(np.mean(slopes), abs=1e-5)
-    ranked = rule(rule="interaction", trend={"factor": "n", "statistic": "spearman"})
+    ranked = rule(kind="interaction", trend={"factor": "n", "statistic": "spearman"})
     oracle = [stats.spearmanr([6, 7, 8], row).statistic for row in full - scratch]
     assert measure(ranked, records)[0].interval.estimate == pytest.approx(np.mean(oracle))
 
 
 def test_a_trend_needs_levels(rule, record, frame):
     records = frame(curve(record, "full", [[0.9]] * 5), curve(record, "scratch", [[0.8]] * 5))
-    found = measure(rule(rule="interaction", trend={"factor": "n"}), records)[0]
+    found = measure(rule(kind="interaction", trend={"factor": "n"}), records)[0]
     assert found.interval is None
     assert "n = 64" in found.note
 
@@ -150,12 +150,12 @@ def test_p_values_of_margins_are_one_sided(rule, pairs, frame, exactly):
     differences = exactly(0.004, 0.004, 6)
     records = frame(pairs(differences))
     error = 0.004 / 6**0.5
-    equal = measure(rule(rule="equivalence", margin=0.01), records)[0]
+    equal = measure(rule(kind="equivalence", margin=0.01), records)[0]
     assert equal.p_for == pytest.approx(stats.t.sf(0.006 / error, 5), rel=1e-3)
     assert equal.p_against == 1.0
-    higher = measure(rule(rule="non_inferiority", margin=0.01), records)[0]
+    higher = measure(rule(kind="non_inferiority", margin=0.01), records)[0]
     assert higher.p_for == pytest.approx(stats.t.sf(0.014 / error, 5), rel=1e-3)
-    lower = measure(rule(rule="non_inferiority", margin=0.01, direction="lower"), records)[0]
+    lower = measure(rule(kind="non_inferiority", margin=0.01, direction="lower"), records)[0]
     assert lower.p_for == pytest.approx(stats.t.sf(0.006 / error, 5), rel=1e-3)
     assert lower.p_against == pytest.approx(1 - lower.p_for)
 
@@ -167,7 +167,7 @@ def test_p_values_of_margins_are_one_sided(rule, pairs, frame, exactly):
 def test_a_deterministic_rule_looks_at_every_value(rule, record, frame, op, bound, met, worst):
     records = frame([record(arm="identity", seed=s, value=s + 1) for s in range(3)])
     checked = rule(
-        rule="deterministic", tolerance={"op": op, "value": bound}, treatment="identity"
+        kind="deterministic", tolerance={"op": op, "value": bound}, treatment="identity"
     ).model_dump()
     found = measure(type(rule()).model_validate(checked | {"control": None}), records)[0]
     assert (found.met, found.extremes, found.seeds) == (met, (worst, 1, 3), 3)
@@ -175,14 +175,14 @@ def test_a_deterministic_rule_looks_at_every_value(rule, record, frame, op, boun
 
 def test_a_deterministic_rule_may_compare_arms(rule, record, frame):
     records = frame([record(arm="full", value=10), record(arm="scratch", value=12)])
-    smaller = rule(rule="deterministic", tolerance={"op": "<", "value": 0})
+    smaller = rule(kind="deterministic", tolerance={"op": "<", "value": 0})
     assert measure(smaller, records)[0].extremes == (-2, -2, -2)
 
 
 def test_values_count_at_the_precision_that_is_kept(rule, record, frame):
     records = frame([record(arm="identity", value=1.0000004e-5)])
     tolerant = rule(
-        rule="deterministic", tolerance={"op": "<=", "value": 1e-5}, treatment="identity"
+        kind="deterministic", tolerance={"op": "<=", "value": 1e-5}, treatment="identity"
     ).model_dump()
     assert measure(type(rule()).model_validate(tolerant | {"control": None}), records)[0].met
 
@@ -195,4 +195,4 @@ def test_a_trend_along_text_is_an_error(rule, record, frame):
         for n in "ab"
     ]
     with pytest.raises(MedtlError, match="no numbers"):
-        measure(rule(rule="interaction", trend={"factor": "n"}), frame(records))
+        measure(rule(kind="interaction", trend={"factor": "n"}), frame(records))

@@ -20,19 +20,25 @@ def simulated(generator, effect, metrics=("auroc",)) -> pd.DataFrame:
         for arm, values in (("scratch", base), ("full", base + difference)):
             rows += [(arm, seed, metric, value) for seed, value in enumerate(values)]
     frame = pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
-    names = {"study": "learning_curve", "dataset": "breastmnist", "key": "k"}
+    names = {
+        "study": "learning_curve",
+        "dataset": "breastmnist",
+        "key": "k",
+        "synthetic": False,
+        "configuration": "",
+    }
     return frame.assign(source_domain="", target_domain="", **names)
 
 
 def share(rule, generator, effect, times, word):
-    return np.mean([judge(rule, simulated(generator, effect)).word == word for _ in range(times)])
+    return np.mean([judge(rule, simulated(generator, effect)).verdict == word for _ in range(times)])
 
 
 def test_on_nulls_supported_comes_up_at_most_in_five_of_a_hundred(rule):
     generator = np.random.default_rng(20240)
     times, tolerance = 600, 2 * (0.05 * 0.95 / 600) ** 0.5
     # A margin of almost nothing leaves the whole work to the interval.
-    found = [judge(rule(margin=1e-9), simulated(generator, 0.0)).word for _ in range(times)]
+    found = [judge(rule(margin=1e-9), simulated(generator, 0.0)).verdict for _ in range(times)]
     assert found.count("supported") / times <= 0.05 + tolerance
     assert found.count("contradicted") / times <= 0.05 + tolerance
     assert found.count("supported") > 0
@@ -40,7 +46,7 @@ def test_on_nulls_supported_comes_up_at_most_in_five_of_a_hundred(rule):
 
 def test_a_difference_at_the_margin_is_called_equal_at_most_in_five_of_a_hundred(rule):
     generator = np.random.default_rng(7)
-    equal = rule(rule="equivalence", margin=0.04)
+    equal = rule(kind="equivalence", margin=0.04)
     assert share(equal, generator, 0.04, 500, "supported") <= 0.05 + 2 * (0.05 * 0.95 / 500) ** 0.5
 
 
@@ -52,7 +58,7 @@ def test_a_notebook_of_nulls_has_a_supported_in_at_most_five_of_a_hundred(rule, 
     wrong = 0
     for _ in range(times):
         verdicts = judge_claims(claims, {"02_fine_tuning": simulated(generator, 0.0, metrics)})
-        wrong += any(verdict.word in ("supported", "supported with conditions") for verdict in verdicts)
+        wrong += any(verdict.verdict in ("supported", "supported with conditions") for verdict in verdicts)
     assert wrong / times <= 0.05 + 2 * (0.05 * 0.95 / times) ** 0.5
 
 

@@ -38,7 +38,7 @@ FIELDS = [
     "locator",
     "references",
     "kind",
-    "treatment",
+    "handling",
     "notebook",
     "about",
     "expected",
@@ -301,7 +301,7 @@ def test_the_register_loads_and_keeps_every_entry():
 def test_fields_are_those_of_the_schema(entry):
     assert list(entry) == FIELDS
     assert entry["kind"] in {"definition", "method", "empirical", "challenge"}
-    assert entry["treatment"] in {"test", "demonstration", "literature", "correction"}
+    assert entry["handling"] in {"test", "demonstration", "literature", "correction"}
     assert entry["notebook"] in NOTEBOOKS
     assert entry["about"] in {"medical_images", "method"}
     assert entry["expected"]
@@ -340,11 +340,11 @@ def test_no_statement_and_no_locator_stands_twice():
         assert len(set(texts)) == len(texts), field
 
 
-@each_entry([entry for entry in ENTRIES if entry["treatment"] in ("literature", "correction")])
+@each_entry([entry for entry in ENTRIES if entry["handling"] in ("literature", "correction")])
 def test_what_is_not_measured_says_what_the_source_says_and_where_it_was_read(entry):
     assert re.search(r"\bread\b|from memory|our reading|No source is given", entry["source"], re.IGNORECASE)
     assert entry["rules"] == []
-    assert entry["treatment"] == "literature" or entry["correction"]
+    assert entry["handling"] == "literature" or entry["correction"]
 
 
 @each_entry([BY_ID[name] for name in sorted(CORRECTED)])
@@ -378,7 +378,9 @@ def test_statements_that_the_notebooks_answer_have_rules():
     }
 
 
-@pytest.mark.parametrize(("entry", "rule"), RULES, ids=[f"{e['id']}-{r['says'][:30]}" for e, r in RULES])
+@pytest.mark.parametrize(
+    ("entry", "rule"), RULES, ids=[f"{e['id']}-{r['hypothesis'][:30]}" for e, r in RULES]
+)
 def test_rules_ask_for_what_a_study_records(entry, rule):
     arms, metrics, factors = STUDIES[entry["notebook"], rule["study"]]
     assert {rule["treatment"], rule.get("control", rule["treatment"])} <= arms
@@ -388,14 +390,16 @@ def test_rules_ask_for_what_a_study_records(entry, rule):
     assert asked <= factors
 
 
-@pytest.mark.parametrize(("entry", "rule"), RULES, ids=[f"{e['id']}-{r['says'][:30]}" for e, r in RULES])
+@pytest.mark.parametrize(
+    ("entry", "rule"), RULES, ids=[f"{e['id']}-{r['hypothesis'][:30]}" for e, r in RULES]
+)
 def test_rules_are_fixed_beforehand_in_full(entry, rule):
-    assert words(rule["says"]) != words(entry["statement"])
-    if rule["rule"] == "deterministic":
+    assert words(rule["hypothesis"]) != words(entry["statement"])
+    if rule["kind"] == "deterministic":
         # Identities are recorded on phantoms, which never count as evidence about medical images.
         assert entry["about"] == "method"
         assert rule["tolerance"]["value"] > 0
-    elif rule["rule"] == "differs":
+    elif rule["kind"] == "heterogeneity":
         assert rule["min_seeds"] >= 5
     else:
         assert rule["min_seeds"] >= 5
@@ -405,5 +409,7 @@ def test_rules_are_fixed_beforehand_in_full(entry, rule):
 
 def test_no_two_rules_of_an_entry_ask_the_same():
     for entry in ENTRIES:
-        asked = [{k: v for k, v in rule.items() if k not in ("says", "reading")} for rule in entry["rules"]]
+        asked = [
+            {k: v for k, v in rule.items() if k not in ("hypothesis", "reading")} for rule in entry["rules"]
+        ]
         assert all(rule not in asked[:i] for i, rule in enumerate(asked)), entry["id"]

@@ -71,11 +71,11 @@ def run(tmp_path, pairs, exactly, record):
 @pytest.fixture
 def ledger(run, rule, claim):
     deterministic = rule(
-        rule="deterministic", study="checks", metric="deviation", treatment="identity", control=None,
+        kind="deterministic", study="checks", metric="deviation", treatment="identity", control=None,
         tolerance={"op": "<=", "value": 1e-5},
     )  # fmt: skip
     entries = [
-        claim(rule(by=["n"], says=NASTY), statement=NASTY, expected=NASTY, correction=NASTY),
+        claim(rule(by=["n"], hypothesis=NASTY), statement=NASTY, expected=NASTY, correction=NASTY),
         claim(deterministic, id="C009"),
         claim(id="C010", section="2"),
     ]

@@ -13,13 +13,13 @@ CLAIMS = """\
   section: "1"
   statement: "The sum of the mini notebook is right"
   kind: method
-  treatment: test
+  handling: test
   notebook: 01_first
   about: method
   rules:
     - reading: main
-      says: "The deviation is zero"
-      rule: deterministic
+      hypothesis: "The deviation is zero"
+      kind: deterministic
       study: checks
       metric: deviation
       tolerance: {op: "<=", value: 0.0}
@@ -27,7 +27,7 @@ CLAIMS = """\
   section: "1"
   statement: "Nobody measures this yet"
   kind: empirical
-  treatment: test
+  handling: test
 """
 
 
