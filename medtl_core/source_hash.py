@@ -13,11 +13,16 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 def normalised_source(source: str) -> str:
     """`source` (Python text) without comments, docstrings and layout: equal for programs that do the same."""
+    return ast.unparse(without_docstrings(source))
+
+
+def without_docstrings(source: str) -> ast.Module:
+    """The syntax tree of `source` (Python text) without its docstrings; what had nothing else is empty."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    return ast.unparse(tree)
+    return tree
 
 
 def package_hash(rooms: Iterable[str] | None = None, *, root: Path = PACKAGE) -> str:

@@ -25,6 +25,7 @@ from medtl_core.backbones.googlenet import GoogLeNet
 from medtl_core.backbones.weights import find_weights, load_weights, weights_file
 from medtl_core.data.tensors import Normalisation
 from medtl_core.errors import MedtlError
+from medtl_core.inputs import used
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def build(
     if num_classes < 2:
         raise MedtlError(f"backbone {name}: num_classes is {num_classes}, expected at least 2")
     source = find_weights(name) if pretrained else None
+    if pretrained:
+        used(weights_source, name)
     with _seeded(seed):
         network = _create(name, num_classes)
         if small_input:

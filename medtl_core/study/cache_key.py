@@ -1,49 +1,96 @@
-"""The key of a trial: a hash of everything that decides its result.
+"""The key of a result: a hash of everything that decides it.
 
-A key changes with the trial's source, with what it uses from its notebook or script, with the package's
-source, the arguments, the data and the kind of device; not with comments, docstrings or layout.
+A key changes with the function's source and with what it uses from its notebook or script; with the
+definitions of this package that it reaches, and no others (`source_closure`); with the versions of the
+libraries that those use; with the arguments, the data and the kind of device; and with the content of what
+the computation loads by name, such as a file of weights (`inputs`). It does not change with comments,
+docstrings or layout, nor with how trials are executed or judged.
 """
 
+import functools
 import hashlib
+import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from medtl_core.source_hash import PACKAGE, package_hash
+from packaging.requirements import Requirement
 
-# What measures. Judging (evidence), running and the command line cannot change a measurement.
-ROOMS = ("data", "evaluation", "backbones", "study", "training", "transfer", "truncation")
-METHOD_ROOMS = ("augmentation", "gans", "adaptation", "segmentation", "explanation")
+from medtl_core.inputs import Input
+from medtl_core.study.fingerprint import fingerprint
+from medtl_core.study.source_closure import Closure, Place, package_source
 
-# At import: what runs is the code that was imported, even if files change under a long-lived kernel.
-_PACKAGE_HASH = package_hash([*ROOMS, *(room for room in METHOD_ROOMS if (PACKAGE / room).is_dir())])
+# What every result rests on, although no trial names it.
+_ALWAYS: tuple[Place, ...] = (("medtl_core.study.seeding", "seeded"),)
+# What other libraries compute with.
+_ENGINES = ("numpy", "scipy", "torch", "torchvision")
+
+package_source()  # read now: what runs is the code that was imported, even if files change under a kernel
 
 
-def trial_key(
-    source: str,
-    *,
-    study: str,
-    arm: str,
-    seed: int,
-    factors: Mapping[str, Any],
-    dataset: str,
-    data_checksum: str,
-    device: str,
-) -> str:
-    """Key of one trial, 32 hexadecimal digits.
+@dataclass(frozen=True)
+class Reach:
+    """What a function reaches: `digest` of its own source, the package's part, and the settings that it uses.
 
-    `source` is the `fingerprint` of the trial's function; the package's source is added here. `factors` maps
-    names to text, numbers or booleans, in any order; `device` is the kind of device (cpu or cuda).
+    settings: plain lower-case variables of its notebook by name (`fingerprint.Fingerprint`).
     """
+
+    digest: str
+    closure: Closure
+    libraries: frozenset[str]
+    settings: dict[str, Any]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of each installed library that is reached, by its distribution's name."""
+        return library_versions(self.libraries)
+
+
+def reach(function: Callable[..., Any]) -> Reach:
+    """What `function` reaches. MedtlError for what has no fingerprint, and for source changed on disk."""
+    found = fingerprint(function)
+    source = package_source()
+    closure = source.closure(found.roots)
+    source.require_unchanged_if_not_loaded(closure.modules)
+    libraries = frozenset(found.libraries | closure.libraries)
+    return Reach(found.digest, closure, libraries, found.settings)
+
+
+def recipe_key(reached: Reach, **arguments: Any) -> str:
+    """Key of a result but for its inputs, 32 hexadecimal digits; `arguments` are plain values or mappings."""
     parts = {
-        "package": _PACKAGE_HASH,
-        "source": source,
-        "study": study,
-        "arm": arm,
-        "seed": seed,
-        "factors": dict(factors),
-        "dataset": dataset,
-        "data": data_checksum,
-        "device": device,
+        "source": reached.digest,
+        "package": [reached.closure.digest, package_source().closure(_ALWAYS).digest],
+        "libraries": reached.versions,
+        "arguments": arguments,
     }
+    return _hash(parts)
+
+
+def result_key(recipe: str, inputs: Iterable[Input]) -> str:
+    """Key of a result, 32 hexadecimal digits: its recipe, and what its inputs hold now."""
+    return _hash({"recipe": recipe, "inputs": [[i.resolver, i.name, i.digest()] for i in sorted(inputs)]})
+
+
+def library_versions(imported: Iterable[str]) -> dict[str, str]:
+    """Versions of the distributions that have these import names, and of the engines that those require."""
+    names = _distributions()
+    found = {name for top in imported for name in names.get(top, ())}
+    engines = {needed for name in found for needed in _requires(name) if needed in _ENGINES}
+    return {name: importlib.metadata.version(name) for name in sorted(found | engines)}
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+@functools.cache
+def _requires(distribution: str) -> tuple[str, ...]:
+    required = importlib.metadata.requires(distribution) or []
+    return tuple(found.name for line in required if not (found := Requirement(line)).marker)
+
+
+def _hash(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -11,100 +11,106 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import torch
 
 from medtl_core import settings
-from medtl_core.study.seeding import seeded, select_device
-from medtl_core.study.trial import FinishedTrial, TrialStore, checked_outcome
+from medtl_core.inputs import noting
+from medtl_core.study.cache_key import Reach, package_source
+from medtl_core.study.result_store import ResultStore
+from medtl_core.study.seeding import device_kind, seeded
+from medtl_core.study.trial import FinishedTrial, Task, checked_outcome, keep_trial
 
-_SHORT_TRIAL = 0.5  # seconds; what takes less frees little, and giving memory back takes a tenth of a second
+_SHORT_TRIAL_S = 0.5  # what takes less frees little, and giving memory back takes a tenth of a second
 TrialFunction = Callable[..., Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Task:
-    """One cell of the grid; `key` is its trial key."""
+class _Surroundings:
+    """What a worker process takes over: threads, environment, digests of the source by module."""
 
-    arm: str
-    seed: int
-    factors: dict[str, Any]
-    key: str
-
-    @property
-    def place(self) -> str:
-        """How errors name it."""
-        factors = "".join(f", {name}={value!r}" for name, value in self.factors.items())
-        return f"trial(arm={self.arm!r}, seed={self.seed}{factors})"
-
-
-def worker_count(workers: int | None) -> int:
-    """Trials to run at a time: `workers`, else `MEDTL_WORKERS`, else 1; MedtlError below 1."""
-    return settings.workers() if workers is None else settings.checked_workers(str(workers))
+    threads: int
+    environment: dict[str, str]
+    sources: dict[str, str]
+    uses_torch: bool
 
 
 def execute(
-    trial: TrialFunction, tasks: list[Task], folder: Path, device: str, workers: int
-) -> Iterator[Task]:
-    """Run `tasks` and keep what they measured in `folder`; each is given back when finished, in any order.
+    trial: TrialFunction,
+    tasks: list[Task],
+    folder: Path,
+    workers: int,
+    reached: Reach,
+) -> Iterator[tuple[Task, str]]:
+    """Run `tasks` and keep what they measured in `folder`; each is given back with its key, in any order.
 
     With several workers each process gets an equal share of this process's threads, and the environment's
-    `MEDTL_` variables as they are now. What a trial raises is passed on, with a note that names arm, seed
-    and factors.
+    `MEDTL_` variables as they are now; it refuses to run if its source of the package is not that which the
+    trial reached here. What a trial raises is passed on, with a note that names arm, seed and factors.
     """
+    uses_torch = "torch" in reached.versions
+    if uses_torch:
+        import torch  # noqa: F401 - a process that has imported it seeds it, too
     if workers == 1 or len(tasks) < 2:
         for task in tasks:
-            yield _perform(trial, task, folder)
+            yield task, _perform(trial, task, folder)
         return
-    threads = max(1, torch.get_num_threads() // workers)
-    environment = {name: value for name, value in os.environ.items() if name.startswith("MEDTL_")}
-    environment["MEDTL_DEVICE"] = device
+    threads = max(1, _threads() // workers)
+    surroundings = _Surroundings(
+        threads,
+        {**settings.exported(), "MEDTL_DEVICE": device_kind()},
+        {module: package_source().digest(module) for module in reached.closure.modules},
+        uses_torch,
+    )
     with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
         parallel = joblib.Parallel(return_as="generator_unordered")
     yield from parallel(
-        joblib.delayed(_perform_in_worker)(threads, environment, trial, task, folder) for task in tasks
+        joblib.delayed(_perform_in_worker)(surroundings, trial, task, folder) for task in tasks
     )
 
 
-def _perform(trial: TrialFunction, task: Task, folder: Path) -> Task:
-    """Run one trial and keep what it measured."""
+def _perform(trial: TrialFunction, task: Task, folder: Path) -> str:
+    """Run one trial, keep what it measured, and return its key."""
     started = time.perf_counter()
     try:
-        with seeded(task.seed):
+        with noting() as inputs, seeded(task.seed):
             outcome = trial(task.arm, task.seed, **task.factors)
     except Exception as error:
         error.add_note(f"in {task.place}")
         raise
     seconds = time.perf_counter() - started
     metrics, predictions = checked_outcome(outcome, task.place)
-    finished = FinishedTrial(
-        task.key, task.arm, task.seed, task.factors, metrics, seconds, select_device().type, predictions
-    )
-    TrialStore(folder).keep(finished)
-    return task
+    finished = FinishedTrial(metrics, seconds, device_kind(), predictions)
+    return keep_trial(ResultStore(folder), task, inputs, finished)
 
 
 def _perform_in_worker(
-    threads: int,
-    environment: dict[str, str],
-    trial: TrialFunction,
-    task: Task,
-    folder: Path,
-) -> Task:
+    surroundings: _Surroundings, trial: TrialFunction, task: Task, folder: Path
+) -> tuple[Task, str]:
     """`_perform` in another process, which may have served an earlier study with another environment."""
-    torch.set_num_threads(threads)
-    os.environ.update(environment)
+    os.environ.update(surroundings.environment)
+    package_source().require(surroundings.sources)
+    if surroundings.uses_torch:
+        import torch
+
+        torch.set_num_threads(surroundings.threads)
     started = time.perf_counter()
-    done = _perform(trial, task, folder)
-    if time.perf_counter() - started > _SHORT_TRIAL:
+    key = _perform(trial, task, folder)
+    if time.perf_counter() - started > _SHORT_TRIAL_S:
         _give_freed_memory_back()
-    return done
+    return task, key
+
+
+def _threads() -> int:
+    """Threads that this process may use."""
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].get_num_threads())
+    return int(os.environ.get("OMP_NUM_THREADS") or joblib.cpu_count())
 
 
 def _give_freed_memory_back() -> None:
     """Return what was freed to the system, where the C library can be asked to (glibc).
 
     joblib takes freed memory that a worker still holds for a leak and replaces the worker, which then has to
-    import and to load everything anew.
+    import and to load everything again.
     """
     gc.collect()
     if sys.platform == "linux":

@@ -4,25 +4,51 @@ import inspect
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from medtl_core import settings
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import DIRECTION
 from medtl_core.evidence.record_store import Record, RecordStore, to_frame
-from medtl_core.settings import run_directory, store_folder
-from medtl_core.study.cache_key import trial_key
-from medtl_core.study.fingerprint import fingerprint
-from medtl_core.study.parallel import Task, TrialFunction, execute, worker_count
+from medtl_core.evidence.study_declaration import StudyDeclaration, declare
+from medtl_core.study.artifact import Artifact
+from medtl_core.study.cache_key import Reach, reach, recipe_key
+from medtl_core.study.parallel import TrialFunction, execute
+from medtl_core.study.result_store import ResultStore
 from medtl_core.study.seeding import select_device
-from medtl_core.study.trial import FinishedTrial, TrialStore
+from medtl_core.study.trial import FinishedTrial, Task, read_trial
 
 _COLUMNS_BEFORE = ["notebook", "study", "dataset", "source_domain", "target_domain", "arm"]
 _COLUMNS_AFTER = ["seed", "metric", "value", "direction", "n_test", "seconds", "device", "key"]
+_NO_CONFIGURATION = {"dataset", "domain", "seeds"}  # part of a record by themselves
 _RESERVED = {*_COLUMNS_BEFORE, *_COLUMNS_AFTER, "factors"}
+
+
+class StudyData(Protocol):
+    """What a study has to know of its data: an `Archive`, a `DataIdentity`, or whatever has these."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def checksum(self) -> str: ...
+
+    @property
+    def synthetic(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class DataIdentity:
+    """Data by its name and the checksum of its content; `synthetic`: made up, no evidence about patients."""
+
+    name: str
+    checksum: str
+    synthetic: bool
 
 
 class Study:
@@ -31,13 +57,17 @@ class Study:
     All arms see the same seeds, so that differences between arms can be taken seed by seed. A trial returns
     metrics by name and, under `predictions`, perhaps a `Predictions`; it may be defined in a notebook.
 
-    `factors` maps a name to its levels (text, numbers or booleans). `data_checksum` is that of the content
-    used. `directions` says of each metric whether `higher` or `lower` is better; metrics that it does not
-    name have the direction of `evaluation.metrics.DIRECTION`. `n_test` is the number of test cases, needed
-    if the trial returns no predictions. `synthetic` says that the images are made up: only what is said to
-    rest on patients' images can count as evidence about them. Raises MedtlError for arguments of which no
-    grid can be made.
+    `factors` maps a name to its levels (text, numbers or booleans). `directions` says of each metric whether
+    `higher` or `lower` is better; metrics that it does not name have the direction of
+    `evaluation.metrics.DIRECTION`. `n_test` is the number of test cases, needed if the trial returns no
+    predictions. Raises MedtlError for arguments of which no grid can be made.
+
+    What the trial uses of the notebook's settings (plain variables in lower case, such as `backbone` or
+    `steps`) and is no factor is the configuration of its records. Arrays that several trials need, such as
+    the features of a trained network, are made once by an artefact: `features = Study.artifact(make)`.
     """
+
+    artifact = Artifact
 
     def __init__(
         self,
@@ -47,25 +77,21 @@ class Study:
         trial: TrialFunction,
         arms: Sequence[str],
         seeds: Iterable[int],
-        dataset: str,
-        data_checksum: str,
+        data: StudyData,
         factors: Mapping[str, Sequence[Any]] | None = None,
         source_domain: str = "",
         target_domain: str = "",
         directions: Mapping[str, str] | None = None,
         n_test: int | None = None,
-        synthetic: bool = True,
     ) -> None:
         self.name = name
         self.notebook = notebook
         self.trial = trial
-        self.dataset = dataset
-        self.data_checksum = data_checksum
+        self.data = DataIdentity(data.name, data.checksum, data.synthetic)
         self.source_domain = source_domain
         self.target_domain = target_domain
         self.directions = {**DIRECTION, **(directions or {})}
         self.n_test = n_test
-        self.synthetic = synthetic
         self.arms = [str(arm) for arm in self._levels("arm", arms)]
         self.seeds = [int(seed) for seed in self._levels("seed", seeds)]
         self.factors = {key: self._levels(key, levels) for key, levels in (factors or {}).items()}
@@ -92,49 +118,65 @@ class Study:
         Raises MedtlError for a result that is not finite numbers by name, and for a metric without direction.
         Whatever else a trial raises is passed on, with a note that names arm, seed and factors.
         """
-        workers = worker_count(workers)
-        device = select_device().type
-        tasks = self._tasks(device)
-        store, records = TrialStore(store_folder()), RecordStore(run_directory())
+        count = settings.workers() if workers is None else settings.checked_workers(str(workers))
+        reached = reach(self.trial)
+        configuration = {
+            name: value
+            for name, value in sorted(reached.settings.items())
+            if name not in {*self.factors, *_NO_CONFIGURATION}
+        }
+        tasks = self._tasks(reached)
+        store, records = ResultStore(settings.store_folder()), RecordStore(settings.run_directory())
+        finished: list[tuple[Task, str]] = []
+        waiting: list[Task] = []
+        for task in tasks:
+            key = store.key(task.recipe)
+            if key is not None and store.has(key):
+                finished.append((task, key))
+            else:
+                waiting.append(task)
         rows: dict[str, list[Record]] = {}
-
-        def record(task: Task) -> None:
-            done = store.read(task.key)
-            rows[task.key] = self._records(task, done)
-            kept = done.predictions
-            records.add(rows[task.key], None if kept is None else vars(kept))
-
-        finished = [task for task in tasks if store.has(task.key)]
-        known = {task.key for task in finished}
-        waiting = [task for task in tasks if task.key not in known]
-        with tqdm(total=len(tasks), desc=self.name, disable=not progress, unit="trial") as bar:
-            for task in itertools.chain(
-                finished, execute(self.trial, waiting, store.folder, device, workers)
-            ):
-                record(task)
+        with tqdm(total=len(tasks), desc=self.name, disable=not progress, unit="trial", leave=False) as bar:
+            running = execute(self.trial, waiting, store.folder, count, reached)
+            for task, key in itertools.chain(finished, running):
+                done = read_trial(store, task, key)
+                rows[task.recipe] = self._records(task, key, done, configuration)
+                kept = done.predictions
+                records.add(rows[task.recipe], None if kept is None else vars(kept))
                 bar.update()
+        everything = [record for task in tasks for record in rows[task.recipe]]
+        self._declare(everything)
         columns = [*_COLUMNS_BEFORE, *self.factors, *_COLUMNS_AFTER]
-        return to_frame(r for task in tasks for r in rows[task.key])[columns]
+        return to_frame(everything)[columns]
 
-    def _tasks(self, device: str) -> list[Task]:
-        source = fingerprint(self.trial)
+    def _declare(self, records: Iterable[Record]) -> None:
+        """Write down beside the records what this study measures, so that rules can be held against it."""
+        factors = {name: tuple(levels) for name, levels in self.factors.items()}
+        metrics = {record.metric: record.direction for record in records}
+        declaration = StudyDeclaration(self.notebook, self.name, tuple(self.arms), factors, metrics)
+        declare(settings.run_directory(), declaration)
+
+    def _tasks(self, reached: Reach) -> list[Task]:
+        device = select_device().type if "torch" in reached.versions else "cpu"
         tasks = []
         for *levels, seed, arm in itertools.product(*self.factors.values(), self.seeds, self.arms):
             factors = dict(zip(self.factors, levels, strict=True))
-            key = trial_key(
-                source,
+            recipe = recipe_key(
+                reached,
                 study=self.name,
                 arm=arm,
                 seed=seed,
                 factors=factors,
-                dataset=self.dataset,
-                data_checksum=self.data_checksum,
+                dataset=self.data.name,
+                data=self.data.checksum,
                 device=device,
             )
-            tasks.append(Task(arm, seed, factors, key))
+            tasks.append(Task(arm, seed, factors, recipe))
         return tasks
 
-    def _records(self, task: Task, finished: FinishedTrial) -> list[Record]:
+    def _records(
+        self, task: Task, key: str, finished: FinishedTrial, configuration: Mapping[str, Any]
+    ) -> list[Record]:
         kept = finished.predictions
         n_test = self.n_test if kept is None else len(kept.labels)
         if n_test is None:
@@ -151,7 +193,7 @@ class Study:
             Record(
                 notebook=self.notebook,
                 study=self.name,
-                dataset=self.dataset,
+                dataset=self.data.name,
                 source_domain=self.source_domain,
                 target_domain=self.target_domain,
                 arm=task.arm,
@@ -163,8 +205,9 @@ class Study:
                 n_test=n_test,
                 seconds=finished.seconds,
                 device=finished.device,
-                key=task.key,
-                synthetic=self.synthetic,
+                key=key,
+                synthetic=self.data.synthetic,
+                configuration=configuration,
             )
             for metric, value in finished.metrics.items()
         ]

@@ -1,28 +1,22 @@
-"""What a trial gives back, checked; and the folder of finished trials.
+"""A trial: one cell of a study's grid, what it gives back, checked, and how that is kept.
 
 A trial is a plain function `trial(arm, seed, **factors) -> {metric: number}`; under the key `predictions` the
 dictionary may hold one `Predictions`.
 """
 
-import json
 import math
 import numbers
-import tempfile
-import time
-import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from medtl_core.errors import MedtlError
-from medtl_core.files import write_atomically, write_text
+from medtl_core.inputs import Input
+from medtl_core.study.result_store import ResultStore
 
 PREDICTIONS = "predictions"
-_ABANDONED_AFTER = 3600.0  # seconds; what a process killed while writing left behind
 
 
 @dataclass
@@ -61,17 +55,54 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class FinishedTrial:
-    """One trial that ran to its end; `seconds` is its wall time, `device` cpu or cuda."""
+class Task:
+    """One cell of the grid; `recipe` is its key but for its inputs (`cache_key.recipe_key`)."""
 
-    key: str
     arm: str
     seed: int
     factors: dict[str, Any]
+    recipe: str
+
+    @property
+    def place(self) -> str:
+        """How errors name it."""
+        factors = "".join(f", {name}={value!r}" for name, value in self.factors.items())
+        return f"trial(arm={self.arm!r}, seed={self.seed}{factors})"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its file has to say of itself."""
+        return {"arm": self.arm, "seed": self.seed, "factors": self.factors}
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
+    """What one trial measured; `seconds` is its wall time, `device` cpu or cuda."""
+
     metrics: dict[str, float]
     seconds: float
     device: str
     predictions: Predictions | None = None
+
+
+def keep_trial(store: ResultStore, task: Task, inputs: Iterable[Input], trial: FinishedTrial) -> str:
+    """Keep what a trial measured and return its key; errors as `ResultStore.keep`."""
+    measured = {"metrics": trial.metrics, "seconds": trial.seconds, "device": trial.device}
+    arrays = None if trial.predictions is None else vars(trial.predictions)
+    return store.keep(task.recipe, inputs, {**task.identity, **measured}, arrays)
+
+
+def read_trial(store: ResultStore, task: Task, key: str) -> FinishedTrial:
+    """What the finished trial of this key measured; errors as `ResultStore.read`."""
+    content, arrays = store.read(key, task.identity)
+    try:
+        metrics, _ = checked_outcome(content["metrics"], task.place)
+        predictions = Predictions(**arrays) if arrays else None
+        return FinishedTrial(metrics, float(content["seconds"]), str(content["device"]), predictions)
+    except (KeyError, TypeError, ValueError, MedtlError) as error:
+        raise MedtlError(
+            f"{store.folder / key}.json: found no readable trial ({error}); delete it and run the study again"
+        ) from error
 
 
 def checked_outcome(outcome: object, place: str) -> tuple[dict[str, float], Predictions | None]:
@@ -103,63 +134,3 @@ def checked_outcome(outcome: object, place: str) -> tuple[dict[str, float], Pred
                 "as a metric of its own"
             )
     return {name: float(value) for name, value in values.items()}, predictions
-
-
-class TrialStore:
-    """Finished trials in one folder, shared by all runs: `<key>.json`, and `<key>.npz` for predictions.
-
-    A file is written under another name and renamed, the `.json` last: a trial has finished if, and only if,
-    its `.json` stands there. Raises MedtlError if the folder cannot be made or written to.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".part-"):
-                pass  # found out before hours of training, not after
-            for part in self.folder.glob(".part-*"):
-                with suppress(FileNotFoundError):  # its process may finish it meanwhile
-                    if time.time() - part.stat().st_mtime > _ABANDONED_AFTER:
-                        part.unlink()
-        except OSError as error:
-            raise MedtlError(
-                f"{self.folder}: finished trials cannot be kept here ({error.strerror or error}); "
-                "set MEDTL_STORE to a folder that can be written to"
-            ) from error
-
-    def has(self, key: str) -> bool:
-        """Whether the trial of this key has finished."""
-        return self._path(key, "json").is_file()
-
-    def keep(self, trial: FinishedTrial) -> None:
-        """Keep a finished trial; MedtlError if there is no space or no right to write."""
-        content = asdict(trial)
-        predictions = content.pop("predictions")
-        if predictions is not None:
-            write_atomically(
-                self._path(trial.key, "npz"), lambda file: np.savez_compressed(file, **predictions)
-            )
-        content["predictions"] = predictions is not None
-        text = json.dumps(content, indent=1, allow_nan=False)
-        write_text(self._path(trial.key, "json"), text)
-
-    def read(self, key: str) -> FinishedTrial:
-        """The finished trial of this key; MedtlError if its files are missing or damaged."""
-        path = self._path(key, "json")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            kept = content.pop("predictions")
-            predictions = None
-            if kept:
-                path = self._path(key, "npz")
-                with np.load(path, allow_pickle=False) as arrays:
-                    predictions = Predictions(arrays["cases"], arrays["labels"], arrays["scores"])
-            return FinishedTrial(**content, predictions=predictions)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, MedtlError) as error:
-            raise MedtlError(
-                f"{path}: no readable trial ({type(error).__name__}); delete it and run the study again"
-            ) from error
-
-    def _path(self, key: str, suffix: str) -> Path:
-        return self.folder / f"{key}.{suffix}"

@@ -30,7 +30,7 @@ def cell(source: str, **names):
 
 
 def print_of(source: str, **names) -> str:
-    return fingerprint(cell(source, **names)["trial"])
+    return fingerprint(cell(source, **names)["trial"]).digest
 
 
 PLAIN = """
@@ -198,7 +198,8 @@ def test_enclosed_variables_count():
         return trial
     """
     make = cell(source)["make"]
-    assert fingerprint(make(1)) == fingerprint(make(1)) != fingerprint(make(2))
+    one, again, other = (fingerprint(make(value)).digest for value in (1, 1, 2))
+    assert one == again != other
 
 
 def test_values_of_default_arguments_count():
@@ -226,7 +227,7 @@ def test_a_module_of_the_users_own_counts(tmp_path, monkeypatch):
         namespace = cell(source)
         namespace["own"].__name__ = "own"
         monkeypatch.setitem(__import__("sys").modules, "own", namespace["own"])
-        prints.append(fingerprint(namespace["trial"]))
+        prints.append(fingerprint(namespace["trial"]).digest)
     assert prints[0] == prints[1] != prints[2]
 
 
@@ -234,7 +235,7 @@ def test_without_source_the_bytecode_counts():
     def compiled(source):
         namespace = {"__name__": "__main__"}
         exec(source, namespace)
-        return fingerprint(namespace["trial"])
+        return fingerprint(namespace["trial"]).digest
 
     assert compiled(PLAIN) == compiled(PLAIN) != compiled(PLAIN.replace("0.5", "0.6"))
 
@@ -256,3 +257,50 @@ def test_a_random_generator_is_refused(value):
 def test_only_a_plain_function_is_a_trial():
     with pytest.raises(MedtlError, match="trial is a type, expected a plain function"):
         fingerprint(dict)
+
+
+NAMES = """
+import scipy.stats
+from medtl_core import evaluation
+from medtl_core.data import splits
+from medtl_core.evaluation import metrics
+from medtl_core.evaluation.metrics import auroc
+steps, WIDTH, layers, _hidden = 40, 3, [1, 2], 5
+unused = 1
+def inner():
+    from medtl_core.evaluation.calibration import expected_calibration_error
+    import sklearn.svm
+    return metrics.brier, steps, layers, _hidden
+def trial(arm, seed):
+    scipy.stats.norm, [auroc for _ in range(WIDTH)], inner(), splits.split
+    return evaluation.metrics.accuracy
+"""
+
+
+def test_names_of_the_package_libraries_and_settings_are_found():
+    import medtl_core.evaluation.metrics  # noqa: F401 - so that the package has the attribute
+
+    found = fingerprint(cell(NAMES)["trial"])
+    assert found.roots == {
+        ("medtl_core.data.splits", "split"),
+        ("medtl_core.evaluation.calibration", "expected_calibration_error"),
+        ("medtl_core.evaluation.metrics", "accuracy"),
+        ("medtl_core.evaluation.metrics", "auroc"),
+        ("medtl_core.evaluation.metrics", "brier"),
+    }
+    assert found.libraries == {"scipy", "sklearn"}
+    assert found.settings == {"steps": 40, "layers": [1, 2]}
+
+
+def test_what_a_function_of_the_package_encloses_counts():
+    from medtl_core.evidence.decision import describe
+
+    def enclosing(value):
+        def inner():
+            return value
+
+        inner.__globals__["__name__"]
+        return inner
+
+    assert fingerprint(enclosing(1)).digest != fingerprint(enclosing(2)).digest
+    assert print_of(USES, VALUE=describe) == print_of(USES, VALUE=describe)

@@ -17,7 +17,7 @@ from medtl_core.evidence.record_store import RecordStore
 SCRIPT = """
 import os, time
 import torch
-from medtl_core.study.study import Study
+from medtl_core.study.study import DataIdentity, Study
 from medtl_core.study.trial import Predictions
 
 OFFSET = 0.25
@@ -26,15 +26,15 @@ def measure(seed):
     return torch.rand(3, 2).double().numpy() + seed + OFFSET
 
 def trial(arm, seed, n):
-    with open(os.environ["MEDTL_TEST_LOG"], "a") as log:
+    with open(os.environ["TRIAL_LOG"], "a") as log:
         log.write(f"{arm} {seed} {n}\\n")
-    time.sleep(float(os.environ.get("MEDTL_TEST_PAUSE", 0)))
+    time.sleep(float(os.environ.get("TRIAL_PAUSE", 0)))
     scores = measure(seed)
     return {"auroc": float(scores.mean()) / n, "predictions": Predictions([0, 1, 2], [0, 1, 1], scores)}
 
 study = Study(
     "learning_curve", notebook="02_fine_tuning", trial=trial, arms=["scratch", "full"], seeds=range(3),
-    factors={"n": [16, 32]}, dataset="phantoms", data_checksum="abc",
+    factors={"n": [16, 32]}, data=DataIdentity("phantoms", "abc", synthetic=True),
 )
 frame = study.run(progress=False, workers=WORKERS)
 """
@@ -42,7 +42,7 @@ frame = study.run(progress=False, workers=WORKERS)
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path, monkeypatch):
-    for name, folder in {"MEDTL_OUT": "run", "MEDTL_STORE": "store", "MEDTL_TEST_LOG": "log"}.items():
+    for name, folder in {"MEDTL_OUT": "run", "MEDTL_STORE": "store", "TRIAL_LOG": "log"}.items():
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.setenv("MEDTL_DEVICE", "cpu")
     return tmp_path
@@ -60,7 +60,7 @@ def test_a_killed_study_continues_and_ends_with_the_records_of_an_undisturbed_on
     script = folders / "study.py"
     script.write_text(SCRIPT.replace("WORKERS", "1"))
     process = subprocess.Popen(
-        [sys.executable, script], env={**os.environ, "MEDTL_TEST_PAUSE": "0.5"}, start_new_session=True
+        [sys.executable, script], env={**os.environ, "TRIAL_PAUSE": "0.5"}, start_new_session=True
     )
     deadline = time.monotonic() + 120
     while len(list((folders / "store").glob("*.json"))) < 3 and time.monotonic() < deadline:
@@ -68,7 +68,7 @@ def test_a_killed_study_continues_and_ends_with_the_records_of_an_undisturbed_on
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    kept = {path.name for path in (folders / "store").iterdir()}
+    kept = {path.name for path in (folders / "store").iterdir() if path.suffix != ".inputs"}
     finished = {name for name in kept if name.endswith(".json")}
     assert 3 <= len(finished) < 12
     assert kept == finished | {name.replace(".json", ".npz") for name in finished}

@@ -9,7 +9,7 @@ import torch
 
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.record_store import RecordStore
-from medtl_core.study.study import Study
+from medtl_core.study.study import DataIdentity, Study
 from medtl_core.study.trial import Predictions
 
 COLUMNS = [
@@ -29,7 +29,8 @@ COLUMNS = [
     "device",
     "key",
 ]
-LOG = "MEDTL_TEST_LOG"
+LOG = "TRIAL_LOG"
+DATA = DataIdentity("phantoms", "abc", synthetic=True)
 
 
 def trial(arm: str, seed: int, n: int) -> dict[str, object]:
@@ -66,8 +67,7 @@ def study(**changes) -> Study:
         "arms": ["scratch", "full"],
         "seeds": range(3),
         "factors": {"n": [16, 32]},
-        "dataset": "phantoms",
-        "data_checksum": "abc",
+        "data": DATA,
         "source_domain": "a",
     }
     return Study("learning_curve", **{**arguments, **changes})
@@ -108,7 +108,7 @@ def test_a_finished_trial_never_runs_twice_and_is_recorded_in_every_run(folders,
     assert len(RecordStore(folders / "second").all()) == 24
     study(seeds=range(4)).run(progress=False)
     assert len(runs(folders)) == 16
-    study(data_checksum="other").run(progress=False)
+    study(data=DataIdentity("phantoms", "other", synthetic=True)).run(progress=False)
     assert len(runs(folders)) == 28
 
 

@@ -1,21 +1,17 @@
-import os
-import time
+import json
 
 import numpy as np
 import pytest
 
 from medtl_core.errors import MedtlError
-from medtl_core.study.trial import FinishedTrial, Predictions, TrialStore, checked_outcome
+from medtl_core.study.result_store import ResultStore
+from medtl_core.study.trial import FinishedTrial, Predictions, Task, checked_outcome, keep_trial, read_trial
 
 
 def predictions() -> Predictions:
     return Predictions(
         np.array(["a", "b", "c"]), np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [1, 0]])
     )
-
-
-def finished(kept: Predictions | None = None) -> FinishedTrial:
-    return FinishedTrial("k1", "full", 3, {"n": 64, "note": "x"}, {"auroc": 0.1 + 0.2}, 1.5, "cpu", kept)
 
 
 def test_metrics_become_floats_and_predictions_are_kept_apart():
@@ -69,14 +65,18 @@ def test_predictions_that_do_not_fit_are_refused(cases, labels, scores, message)
         Predictions(cases, labels, scores)
 
 
+TASK = Task("full", 3, {"n": 64}, "recipe")
+
+
+def finished(kept=None):
+    return FinishedTrial({"auroc": 0.75}, 1.5, "cpu", kept)
+
+
 @pytest.mark.parametrize("kept", [None, predictions()])
 def test_a_kept_trial_is_read_back_exactly(tmp_path, kept):
-    store = TrialStore(tmp_path / "deep" / "folder")
-    assert not store.has("k1")
-    store.keep(finished(kept))
-    assert store.has("k1")
-    read = TrialStore(tmp_path / "deep" / "folder").read("k1")
-    assert {**vars(read), "predictions": None} == {**vars(finished()), "predictions": None}
+    store = ResultStore(tmp_path)
+    read = read_trial(store, TASK, keep_trial(store, TASK, [], finished(kept)))
+    assert (read.metrics, read.seconds, read.device) == ({"auroc": 0.75}, 1.5, "cpu")
     if kept is None:
         assert read.predictions is None
     else:
@@ -84,45 +84,18 @@ def test_a_kept_trial_is_read_back_exactly(tmp_path, kept):
             np.testing.assert_array_equal(getattr(read.predictions, name), array)
 
 
-@pytest.mark.parametrize("suffix", ["json", "npz"])
-def test_a_damaged_trial_is_named(tmp_path, suffix):
-    store = TrialStore(tmp_path)
-    store.keep(finished(predictions()))
-    path = tmp_path / f"k1.{suffix}"
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(MedtlError, match=rf"k1\.{suffix}: no readable trial .*; delete it"):
-        store.read("k1")
+def test_the_trial_of_another_task_is_not_taken(tmp_path):
+    store = ResultStore(tmp_path)
+    key = keep_trial(store, TASK, [], finished())
+    with pytest.raises(MedtlError, match="arm is 'full' and not 'scratch'"):
+        read_trial(store, Task("scratch", 3, {"n": 64}, "recipe"), key)
 
 
-def test_predictions_without_their_json_are_no_finished_trial(tmp_path):
-    store = TrialStore(tmp_path)
-    store.keep(finished(predictions()))
-    (tmp_path / "k1.json").unlink()
-    assert not store.has("k1")
-
-
-def test_a_trial_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
-    store = TrialStore(tmp_path)
-
-    def no_space(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", no_space)
-    with pytest.raises(MedtlError, match=r"k1.npz: cannot be written \(No space left on device\)"):
-        store.keep(finished(predictions()))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(MedtlError, match="set MEDTL_STORE"):
-        TrialStore(tmp_path / "file" / "trials")
-
-
-def test_only_old_parts_of_killed_processes_are_removed(tmp_path):
-    for name, age in (("old", 7200.0), ("new", 0.0)):
-        path = tmp_path / f".part-{name}"
-        path.write_text("half")
-        os.utime(path, (time.time() - age, time.time() - age))
-    TrialStore(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [".part-new"]
+@pytest.mark.parametrize("change", [{"metrics": {"auroc": None}}, {"metrics": {}}, {"seconds": "x"}])
+def test_a_file_that_is_no_trial_is_one_line(tmp_path, change):
+    store = ResultStore(tmp_path)
+    key = keep_trial(store, TASK, [], finished())
+    path = tmp_path / f"{key}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(MedtlError, match=rf"{key}\.json: found no readable trial .*; delete it and run"):
+        read_trial(store, TASK, key)

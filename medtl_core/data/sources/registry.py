@@ -17,6 +17,7 @@ from medtl_core.data.sources.download import download
 from medtl_core.data.sources.locations import cache_folder, data_folder_in_words, file_digest, files_at_hand
 from medtl_core.data.splits import split
 from medtl_core.errors import MedtlError
+from medtl_core.inputs import used
 from medtl_core.settings import PACKAGE
 
 PHANTOM_SEED = 0
@@ -84,6 +85,7 @@ def load(name: str) -> Archive:
         MedtlError: unknown name, not fetched yet, a file that breaks a rule, a cached file that is not
             the publisher's any more.
     """
+    used(checksum, name)
     path = locate(name)
     if name in SPECS:
         return draw(SPECS[name], seed=PHANTOM_SEED)
