@@ -10,8 +10,6 @@ from scipy.sparse.csgraph import connected_components
 from medtl_core.data.archives.archive import Archive
 from medtl_core.data.groups import group_ids
 
-_BLOCK = 512  # images compared at once, so that no second copy of a large set is made
-
 
 def content_ids(images: np.ndarray) -> NDArray[np.int64]:
     """One integer per image, int64 (N,); equal exactly where all pixels are equal (128-bit hash)."""
@@ -22,8 +20,10 @@ def content_ids(images: np.ndarray) -> NDArray[np.int64]:
 
 def is_constant(images: np.ndarray) -> NDArray[np.bool_]:
     """(N,) whether all pixels of an image have one grey value or one colour, as in an empty slice."""
-    blocks = (images[first : first + _BLOCK] for first in range(0, len(images), _BLOCK))
-    return np.concatenate([(b == b[:, :1, :1]).reshape(len(b), -1).all(axis=1) for b in blocks])
+    constant = (images[:, 0] == images[:, 0, :1]).reshape(len(images), -1).all(axis=1)  # its first row is
+    for case in np.flatnonzero(constant):
+        constant[case] = (images[case] == images[case, 0, 0]).all()
+    return constant
 
 
 def linking_ids(images: np.ndarray) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ def cache(tmp_path, data):
 
 
 def save_own(path, grey=7, **more):
-    images = np.random.default_rng(0).integers(0, 256, (40, 10, 12, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
     images[0] = grey
     content = {
         "images": images,
