@@ -122,7 +122,7 @@ def _row(name: str) -> dict[str, Any]:
         }
     return {
         "name": name,
-        "from": found.origin,
+        "from": found.location,
         "images": found.n,
         "pixels": f"{found.size} {'grey' if found.channels == 1 else 'RGB'}",
         "classes": len(found.class_names),

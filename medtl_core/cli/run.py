@@ -3,7 +3,7 @@
 import json as json_text
 import signal
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -140,17 +140,31 @@ def device_for(profile: "Profile", allow_cpu: bool) -> str:
 
 def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str, str]:
     """Checksums of the data sets (read whole) and of the weights files that a notebook's parameters name."""
+    from medtl_core.data.sources.preflight import comparable_checksum, measurable_checksum
+
     inputs = {}
     if "dataset" in values:
         own = notebook.makes_own_splits
-        size = 0 if own else max(values.get("train_size", 0), *values.get("train_sizes", ()), 0)
-        inputs[values["dataset"]] = _checked_data(
-            values["dataset"], values.get("domain") or None, size, published=not own
+        sizes = (
+            values.get("train_size", 0),
+            *values.get("train_sizes", ()),
+            *values.get("sharing_sizes", ()),
+        )
+        inputs[values["dataset"]] = measurable_checksum(
+            values["dataset"],
+            domain=values.get("domain") or None,
+            train_sizes=() if own else tuple(size for size in sizes if size),
+            val_size=values.get("val_size", 0),
+            test_size=values.get("test_size", 0),
+            published=not own,
         )
     for source in SOURCES:
         if source in values:
             name, _, domain = values[source].partition(":")
-            inputs[name] = _checked_data(name, domain or None, 0)
+            inputs[name] = measurable_checksum(name, domain=domain or None)
+    for name in values.get("compare", ()):
+        if (found := comparable_checksum(name)) is not None:
+            inputs[name] = found
     folder = weights_folder()
     networks = {values.get("backbone"), *values.get("backbones", ())} - {None}
     for network in sorted(networks):
@@ -170,22 +184,6 @@ def require_weights(runs: list["PlannedRun"]) -> None:
 
         for name in sorted(names):
             build(name, num_classes=2, pretrained=True)
-
-
-@cache
-def _checked_data(name: str, domain: str | None, train_size: int, published: bool = True) -> str:
-    """Checksum of a data set that can be read, split, and gives so many training images (0: any number)."""
-    from medtl_core.data.sources import registry
-    from medtl_core.data.splits import nested_subset, split
-
-    archive = registry.load(name)
-    parts = split(archive, seed=0, domain=domain, published=published)
-    if train_size:
-        try:
-            nested_subset(archive.labels, parts.train, train_size, seed=0)
-        except MedtlError as error:
-            raise MedtlError(f"data set '{name}': {error}") from error
-    return registry.checksum(name)
 
 
 def _registry_names() -> list[str]:

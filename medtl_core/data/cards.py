@@ -24,15 +24,16 @@ _LEFT = 1.75  # inches for the name of the class
 def describe(archive: Archive, card: DatasetCard) -> dict[str, Any]:
     """The data card as plain values: text, numbers, lists and dictionaries that JSON can hold.
 
-    Keys: name, title, origin, images, size (height, width in pixels), channels, grey_range (smallest and
-    largest value found, of 0 to 255), classes (name: images), domains (name: {class: images}), groups
-    (number, fewest and most images in one), masks (name: share of pixels), splits (word: images),
+    Keys: name, title, location, origin, images, size (height, width in pixels), channels, grey_range
+    (smallest and largest value found, of 0 to 255), classes (name: images), domains (name: {class: images}),
+    groups (number, fewest and most images in one), masks (name: share of pixels), splits (word: images),
     metadata (keys), licence, citation, url, checksum, findings (sentences of the audit).
     """
     return {
         "name": card.name,
         "title": card.title,
-        "origin": card.origin,
+        "location": card.location,
+        "origin": archive.origin,
         "images": archive.n,
         "size": [archive.height, archive.width],
         "channels": archive.channels,
@@ -58,7 +59,7 @@ def text(description: dict[str, Any]) -> str:
     low, high = description["grey_range"]
     rows = [
         ("", f"{description['name']}: {description['title']}"),
-        ("from", description["origin"]),
+        ("from", description["location"]),
         (
             "images",
             f"{description['images']} {kind}, {height} x {width} px, values {low} to {high} of 0 to 255",

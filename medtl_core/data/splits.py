@@ -1,13 +1,19 @@
-"""Who is in training, validation and test: groups stay whole, classes keep their shares."""
+"""Who is in training, validation and test: groups stay whole, each part has every class."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medtl_core.data.archives.archive import Archive
 from medtl_core.data.archives.checks import SPLIT_WORDS
+from medtl_core.data.dealing import deal
 from medtl_core.data.duplicates import joined_groups, split_leaks
+from medtl_core.data.groups import group_ids, is_unknown
 from medtl_core.errors import MedtlError
+
+_PARTS = {3: "train, val and test", 2: "train and val"}
+_REMEDY = "leave the class out, or choose another domain or data set"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +33,7 @@ def split(
     fractions: tuple[float, float, float] = (0.6, 0.15, 0.25),
     published: bool = True,
 ) -> Split:
-    """Split an archive for training, validation and test.
+    """Split an archive for training, validation and test; every class is in each of the three.
 
     The published split is used if there is one; if it has no validation part, one is taken out of its
     training part. Otherwise groups, together with images that are identical pixel by pixel, are dealt to
@@ -41,20 +47,20 @@ def split(
         published: False ignores the published split.
 
     Raises:
-        MedtlError: no such domain, a group in two published parts, a class without a training image, a
-            part without an image, fractions that make no split.
+        MedtlError: no such domain, a group in two published parts, a published part without an image of
+            some class, a class in too few groups for one in each part, fractions that make no split.
     """
     _check_fractions(fractions)
     cases = _cases_of(archive, domain)
+    where = archive.name if domain is None else f"{archive.name}, domain '{domain}'"
     if published and archive.splits is not None:
-        parts = _published_parts(archive, cases, fractions, seed)
+        parts = _published_parts(archive, cases, fractions, seed, where)
     else:
-        parts = _dealt_parts(archive, cases, fractions, seed)
-    _check_parts(archive, parts, domain)
+        parts = _dealt(archive, cases, fractions, seed, where)
     return Split(*(np.sort(part).astype(np.int64) for part in parts))
 
 
-def nested_subset(labels: np.ndarray, pool: np.ndarray, n: int, seed: int) -> np.ndarray:
+def nested_subset(labels: np.ndarray, pool: np.ndarray, n: int, seed: int, part: str = "pool") -> np.ndarray:
     """Draw `n` of the indices in `pool`, stratified by class; sorted int64 (n,).
 
     For one seed, a smaller subset lies inside every larger one of the same pool. Each class has at least
@@ -62,23 +68,26 @@ def nested_subset(labels: np.ndarray, pool: np.ndarray, n: int, seed: int) -> np
 
     Args:
         labels: integer (N,) of the whole archive.
-        pool: indices into `labels` to draw from, usually a split's training part.
+        pool: indices into `labels` to draw from, or a mask of length N; usually a part of a split.
+        part: what a message calls the pool, such as "validation part".
 
     Raises:
         MedtlError: `n` larger than the pool or smaller than the number of classes, or a class without
             a case in the pool.
     """
     classes = np.unique(labels)
-    pool = np.sort(np.asarray(pool))
+    pool = np.asarray(pool)
+    pool = np.flatnonzero(pool) if pool.dtype == bool else np.sort(pool)
     absent = np.setdiff1d(classes, labels[pool])
     if len(absent):
         raise MedtlError(
-            f"training pool of {len(pool)}: found no case of class {absent[0]}, expected all {len(classes)}"
+            f"{part} of {len(pool)} cases: found no case of class {absent[0]}, "
+            f"expected all {len(classes)} classes"
         )
     if not len(classes) <= n <= len(pool):
         raise MedtlError(
-            f"training subset: found n={n}, expected {len(classes)} (one per class) to {len(pool)} "
-            "(the whole pool); change n"
+            f"subset of the {part}: found n={n}, expected {len(classes)} (one per class) to {len(pool)} "
+            "(all of it); change n"
         )
     rng = np.random.default_rng(seed)
     # One order for all n: its prefixes are the subsets. Case i of a class of m stands at (i + 1/2) / m of
@@ -112,61 +121,83 @@ def _cases_of(archive: Archive, domain: str | None) -> np.ndarray:
 
 
 def _published_parts(
-    archive: Archive, cases: np.ndarray, fractions: tuple[float, float, float], seed: int
-) -> list[np.ndarray]:
-    words = archive.splits[cases]  # type: ignore[index]
-    leaking = [] if archive.groups is None else split_leaks(archive.groups[cases], words)
+    archive: Archive, cases: NDArray, fractions: tuple[float, float, float], seed: int, where: str
+) -> list[NDArray]:
+    assert archive.splits is not None
+    words = archive.splits[cases]
+    leaking = _leaking_groups(archive, cases, words)
     if leaking:
         raise MedtlError(
             f"{archive.name}: key 'splits': found group '{leaking[0]}' in two splits "
-            f"({len(leaking)} such groups), expected each group in one; split anew with published=False"
+            f"({len(leaking)} such groups), expected each group in one; "
+            "split it again with published=False, or without the key 'splits'"
         )
     train, val, test = (cases[words == word] for word in SPLIT_WORDS)
     if not len(val) and len(train):
         share = fractions[1] / (fractions[0] + fractions[1])
-        parts = _deal(archive.labels[train], joined_groups(archive)[train], (1 - share, share), seed)
-        train, val = (train[part] for part in parts)
+        train, val = _dealt(archive, train, (1 - share, share), seed, f"{where}, published training part")
+    _check_published(archive, [train, val, test], where)
     return [train, val, test]
 
 
-def _dealt_parts(
-    archive: Archive, cases: np.ndarray, fractions: tuple[float, float, float], seed: int
-) -> list[np.ndarray]:
-    parts = _deal(archive.labels[cases], joined_groups(archive)[cases], fractions, seed)
+def _leaking_groups(archive: Archive, cases: NDArray, words: NDArray) -> list:
+    if archive.groups is None:
+        return []
+    known = ~is_unknown(archive.groups[cases])
+    return split_leaks(archive.groups[cases][known], words[known])
+
+
+def _check_published(archive: Archive, parts: list[NDArray], where: str) -> None:
+    for word, part in zip(SPLIT_WORDS, parts, strict=True):
+        if not len(part):
+            raise MedtlError(
+                f"{where}: key 'splits': found no image in {word}, expected some in each of train, val and "
+                "test; mark some, or leave the key out"
+            )
+        present = np.bincount(archive.labels[part], minlength=archive.n_classes) > 0
+        if not present.all():
+            name = archive.class_names[int(present.argmin())]
+            raise MedtlError(
+                f"{where}: key 'splits': found no image of class '{name}' in {word}, "
+                f"expected each class in train, val and test; {_REMEDY}, or leave the key out"
+            )
+
+
+def _dealt(
+    archive: Archive, cases: NDArray, fractions: tuple[float, ...], seed: int, where: str
+) -> list[NDArray]:
+    """`cases` dealt to the parts; MedtlError where whole groups cannot bring every class into every part."""
+    labels, together = archive.labels[cases], joined_groups(archive)[cases]
+    numbers = _groups_per_class(labels, together, archive.n_classes)
+    parts = deal(labels, together, fractions, seed) if numbers.min() >= len(fractions) else None
+    if parts is None:
+        rarest = int(numbers.argmin())
+        found = f"class '{archive.class_names[rarest]}' in {_in_groups(archive, cases, rarest, numbers)}"
+        raise MedtlError(
+            f"{where}: found {found}, expected at least {len(fractions)}, "
+            f"one for each of {_PARTS[len(fractions)]}; {_REMEDY}"
+        )
     return [cases[part] for part in parts]
 
 
-def _deal(
-    labels: np.ndarray, groups: np.ndarray, fractions: tuple[float, ...], seed: int
-) -> list[np.ndarray]:
-    """Positions of each part; groups go, the largest first, where their classes are missing most."""
-    _, group = np.unique(groups, return_inverse=True)
-    counts = np.zeros((group.max() + 1, labels.max() + 1))
-    np.add.at(counts, (group, labels), 1)
-    totals = counts.sum(axis=0)
-    weights = np.divide(1.0, totals**2, out=np.zeros_like(totals), where=totals > 0)
-    missing = np.outer(fractions, totals)
-    shuffled = np.random.default_rng(seed).permutation(len(counts))
-    order = shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]
-    part_of_group = np.empty(len(counts), dtype=int)
-    for index in order:
-        # Least squares over classes: adding c to a part that misses m changes sum((m - c)^2) by -2 m c + c^2.
-        part = int(np.argmax(missing @ (weights * counts[index])))
-        part_of_group[index] = part
-        missing[part] -= counts[index]
-    part_of_case = part_of_group[group]
-    return [np.flatnonzero(part_of_case == part) for part in range(len(fractions))]
+def _in_groups(archive: Archive, cases: NDArray, label: int, numbers: NDArray) -> str:
+    """How many groups hold a class, in words that say why they cannot be dealt."""
+    labels, number = archive.labels[cases], int(numbers[label])
+    if archive.groups is None:
+        before = int((labels == label).sum())
+        words = f"{number} {'image' if number == 1 else 'images'}"
+        joined = f"{before} with identical copies"
+    else:
+        before = int(_groups_per_class(labels, group_ids(archive.groups[cases]), archive.n_classes)[label])
+        words = f"{number} {'group' if number == 1 else 'groups'}"
+        joined = f"{before} before groups that share an identical image were joined"
+    if before > number:
+        words += f" ({joined})"
+    if number >= 3:
+        words += ", and too few of these have no other class"
+    return words
 
 
-def _check_parts(archive: Archive, parts: list[np.ndarray], domain: str | None) -> None:
-    where = archive.name if domain is None else f"{archive.name}, domain '{domain}'"
-    for word, part in zip(SPLIT_WORDS, parts, strict=True):
-        if not len(part):
-            raise MedtlError(f"{where}: found no image in {word}, expected some in each of train, val, test")
-    present = np.bincount(archive.labels[parts[0]], minlength=archive.n_classes) > 0
-    if not present.all():
-        name = archive.class_names[int(np.argmin(present))]
-        raise MedtlError(
-            f"{where}: found no training image of class '{name}', expected one of each class; "
-            "drop the class or choose another domain or split"
-        )
+def _groups_per_class(labels: NDArray, groups: NDArray, n_classes: int) -> NDArray:
+    pairs = np.unique(np.stack([labels, groups]), axis=1)
+    return np.bincount(pairs[0], minlength=n_classes)

@@ -11,8 +11,9 @@ import torch
 from medtl_core.backbones import zoo
 from medtl_core.backbones.zoo import Backbone
 from medtl_core.data.archives.archive import Archive
+from medtl_core.data.measurable import require_measurable
 from medtl_core.data.sources import registry
-from medtl_core.data.splits import nested_subset, split
+from medtl_core.data.splits import nested_subset
 from medtl_core.data.tensors import DeviceDataset, Normalisation, replicate_grey
 from medtl_core.errors import MedtlError
 from medtl_core.study.seeding import seed_everything, select_device
@@ -54,7 +55,8 @@ def pretrain(
     of a source is used, so that a source may serve as a target elsewhere.
 
     Returns the backbone and its card: sources with checksums, classes, images, steps, seed, and AUROC on the
-    validation images. Raises MedtlError for no source, one that appears twice, or one that cannot be loaded.
+    validation images. Raises MedtlError for no source, one that appears twice, or one that cannot
+    be loaded or measured.
     """
     if not sources or len(set(sources)) < len(sources):
         names = ", ".join(source.dataset for source in sources) or "none"
@@ -111,31 +113,22 @@ def _pooled(
     classes: list[str] = []
     for source in sources:
         archive = registry.load(source.dataset)
-        divided = split(archive, seed=0, domain=source.domain or None)
-        present = _classes_present(archive, divided.train)
+        divided = require_measurable(archive, domain=source.domain or None)
         pair = (
-            _relabelled(archive, index, present, len(classes), image_size, device)
+            _relabelled(archive, index, len(classes), image_size, device)
             for index in (divided.train, divided.val)
         )
         parts.append((next(pair), next(pair)))
-        classes += [f"{source.dataset}: {archive.class_names[label]}" for label in present]
-    if len(classes) < 2:
-        raise MedtlError(f"pretrain: the sources have {len(classes)} class, expected at least 2")
+        classes += [f"{source.dataset}: {name}" for name in archive.class_names]
     train, val = (_joined([pair[i] for pair in parts]) for i in (0, 1))
     return train, val, classes
 
 
-def _classes_present(archive: Archive, index: np.ndarray) -> list[int]:
-    return [int(label) for label in np.unique(archive.labels[index])]
-
-
 def _relabelled(
-    archive: Archive, index: np.ndarray, present: list[int], offset: int, size: int, device: torch.device
+    archive: Archive, index: np.ndarray, offset: int, size: int, device: torch.device
 ) -> DeviceDataset:
-    known = index[np.isin(archive.labels[index], present)]
-    images = DeviceDataset.from_archive(archive, known, device, size=size)
-    labels = np.searchsorted(present, archive.labels[known]) + offset
-    return DeviceDataset(images.images, torch.as_tensor(labels, dtype=torch.int64, device=device))
+    images = DeviceDataset.from_archive(archive, index, device, size=size)
+    return DeviceDataset(images.images, images.labels + offset)
 
 
 def _joined(parts: list[DeviceDataset]) -> DeviceDataset:

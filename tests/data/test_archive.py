@@ -3,6 +3,7 @@
 import multiprocessing
 import resource
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,21 @@ def test_metadata_may_have_any_name_and_more_axes(tmp_path):
         ({"masks": np.full((N, 6, 5), 2, np.uint8)}, "masks", "value 2"),
         ({"masks": None}, "masks", "no such key"),
         ({"mask_names": None}, "mask_names", "no such key"),
+        ({"class_names": np.array(["a", "b", "a "])}, "class_names", "['a', 'b', 'a ']"),
+        ({"class_names": np.array(["fr\u00fch", "fru\u0308h", "c"])}, "class_names", "u\u0308h"),
+        ({"mask_names": np.array(["x", " x"])}, "mask_names", "['x', ' x']"),
+        ({"domains": np.array(["x", ""] * (N // 2))}, "domains", "6 images without a name"),
+        ({"domains": np.array(["x", " "] * (N // 2))}, "domains", "6 images without a name"),
+        ({"origin": np.array("phantom")}, "origin", "'phantom'"),
+        ({"origin": np.array(["patients"] * N)}, "origin", "(12,)"),
+        ({"origin": np.array(1)}, "origin", "'1'"),
+        ({"images": np.zeros((N, 3, 6, 5), np.uint8)}, "images", "channels to the end"),
+        ({"images": np.zeros((N, 6, 5, 7), np.uint8)}, "images", "volumes are not supported"),
+        (
+            {"images": None, "volumes": np.zeros((N, 6, 5, 7), np.uint8)},
+            "volumes",
+            "volumes are not supported",
+        ),
         ({"age": np.arange(N + 1)}, "age", "(13,)"),
         ({"age": np.array(3)}, "age", "()"),
     ],
@@ -101,6 +117,51 @@ def test_broken_rule_is_told_with_file_key_found_and_expected(tmp_path, changes,
     assert f"key '{key}'" in line
     assert found in line
     assert "expected" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        *(
+            (key, "groups")
+            for key in ("group", "Groups", "GROUPS", "patient_id", "PatientID", "subject", "pid")
+        ),
+        *((key, "splits") for key in ("split", "Splits", "fold")),
+        *((key, "domains") for key in ("domain", "Domain", "site", "hospital")),
+        *((key, "masks") for key in ("mask", "Masks")),
+        *((key, "labels") for key in ("Labels", "label", "target")),
+        *(("class", "class_names"), ("classnames", "class_names"), ("ORIGIN", "origin")),
+    ],
+)
+def test_a_key_that_is_nearly_the_archives_own_is_no_metadata(tmp_path, key, meant):
+    column = np.array([f"p{i}" for i in range(N)])
+    line = refused(saved(tmp_path, **arrays(), **{key: column}))
+    assert f"key '{key}': found nearly a key of the archive's own, did you mean {meant}?" in line
+    archive = read_archive(saved(tmp_path, **arrays()))
+    with pytest.raises(MedtlError, match=f"did you mean {meant}"):
+        write_archive(replace(archive, metadata={key: column}), tmp_path / "new.npz")
+
+
+@pytest.mark.parametrize(
+    "key", ["age", "sex", "view", "subtype", "true_label", "patient_age", "splitting", "id"]
+)
+def test_other_keys_stay_metadata(tmp_path, key):
+    archive = read_archive(saved(tmp_path, **arrays(), **({} if key == "age" else {key: np.arange(N)})))
+    assert key in archive.metadata
+
+
+def test_origin_is_patients_unless_the_file_says_synthetic(tmp_path):
+    archive = read_archive(saved(tmp_path, **arrays()))
+    assert (archive.origin, archive.synthetic) == ("patients", False)
+    write_archive(replace(archive, origin="synthetic"), tmp_path / "drawn.npz")
+    drawn = read_archive(tmp_path / "drawn.npz")
+    assert (drawn.origin, drawn.synthetic) == ("synthetic", True)
+    assert drawn.subset([0, 1]).synthetic
+    assert "origin" not in drawn.metadata
+    assert drawn.checksum != archive.checksum
+    write_archive(archive, tmp_path / "real.npz")
+    assert "origin" not in np.load(tmp_path / "real.npz").files
+    assert not read_archive(tmp_path / "real.npz").synthetic
 
 
 def test_missing_file(tmp_path):

@@ -36,7 +36,7 @@ def cache(tmp_path, data):
 
 
 def save_own(path, grey=7, **more):
-    images = np.random.default_rng(0).integers(0, 256, (40, 10, 12, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
     images[0] = grey
     content = {
         "images": images,
@@ -79,7 +79,7 @@ def test_every_flat_medmnist_set_at_every_size_as_its_publisher_describes_it(dat
             assert (card.n, card.size) == (sum(info["n_samples"].values()), size)
             assert (card.channels, card.licence) == (info["n_channels"], info["license"])
             assert card.class_names == tuple(info["label"].values())
-            assert (card.origin, card.path) == ("publisher", None)
+            assert (card.location, card.path) == ("publisher", None)
 
 
 def test_neither_torch_nor_a_download_library_is_imported_and_no_folder_made(tmp_path):
@@ -103,7 +103,7 @@ def test_archive_in_the_data_folder_goes_by_its_stem(data):
     assert registry.locate("my_cells") == path
     card = registry.card("my_cells")
     assert (card.n, card.size, card.channels, card.class_names) == (40, 12, 3, ("benign", "malignant"))
-    assert (card.origin, card.path) == ("MEDTL_DATA", path)
+    assert (card.location, card.path) == ("MEDTL_DATA", path)
     assert registry.load("my_cells").name == "my_cells"
     assert registry.fetch("my_cells") == path
     assert registry.checksum("my_cells") == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -115,16 +115,16 @@ def test_card_of_a_set_in_medmnist_layout(data):
     assert (card.n, card.size, card.channels, card.class_names) == (16, 28, 1, ("class_0", "class_1"))
     path = save_medmnist(data / "breastmnist_64.npz", 64)
     card = registry.card("breastmnist_64")
-    assert (card.n, card.size, card.origin, card.path) == (16, 64, "MEDTL_DATA", path)
+    assert (card.n, card.size, card.location, card.path) == (16, 64, "MEDTL_DATA", path)
     assert card.licence == "CC BY 4.0"
 
 
 def test_data_folder_comes_before_the_cache(data, cache):
     save_own(cache / "twice.npz", grey=1)
-    assert registry.card("twice").origin == "cache"
+    assert registry.card("twice").location == "cache"
     assert registry.load("twice").images[0, 0, 0, 0] == 1
     save_own(data / "twice.npz", grey=2)
-    assert registry.card("twice").origin == "MEDTL_DATA"
+    assert registry.card("twice").location == "MEDTL_DATA"
     assert registry.load("twice").images[0, 0, 0, 0] == 2
 
 
@@ -144,7 +144,7 @@ def test_fetched_from_the_publisher_into_the_cache_once(data, cache, tmp_path, m
         assert registry.fetch("breastmnist", progress=False) == cache / "breastmnist.npz"
         assert len(publisher.asked) == 1
     assert registry.load("breastmnist").class_names == ("malignant", "normal, benign")
-    assert registry.card("breastmnist").origin == "cache"
+    assert registry.card("breastmnist").location == "cache"
     save_medmnist(cache / "breastmnist.npz", 30)
     with pytest.raises(MedtlError, match="checksum mismatch"):
         registry.load("breastmnist")
@@ -187,7 +187,8 @@ def test_phantoms_need_nothing(data):
     card = registry.card("phantoms")
     assert (card.n, card.size, card.channels) == (archive.n, archive.width, archive.channels)
     assert card.class_names == archive.class_names
-    assert (card.origin, registry.locate("phantoms")) == ("phantoms", None)
+    assert archive.synthetic
+    assert (card.location, registry.locate("phantoms")) == ("phantoms", None)
     with pytest.raises(MedtlError, match="nothing to fetch"):
         registry.fetch("phantoms")
 

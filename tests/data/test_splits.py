@@ -1,6 +1,7 @@
 """Splits and nested subsets: no group is ever cut, classes keep their shares, errors are told."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.stats import chi2_contingency
 
 from medtl_core.data.archives.archive import Archive
 from medtl_core.data.duplicates import content_ids, joined_groups
+from medtl_core.data.groups import group_ids, is_unknown
 from medtl_core.data.splits import nested_subset, split
 from medtl_core.errors import MedtlError
 
@@ -39,14 +41,21 @@ def assert_apart(parts, values):
         assert not set(values[getattr(parts, one)]) & set(values[getattr(parts, other)])
 
 
+def look_alikes(looks):
+    """One image per entry, equal where the entries are; none is constant."""
+    images = np.full((len(looks), 2, 2), 200, np.uint8)
+    images[:, 0, 0] = looks
+    return images
+
+
 @st.composite
 def archives(draw):
-    n = draw(st.integers(3, 60))
+    n = draw(st.integers(12, 60))
     whole = st.integers(0, n)
-    labels = draw(st.lists(st.integers(0, draw(st.integers(1, 4))), min_size=n, max_size=n))
+    labels = draw(st.lists(st.integers(0, draw(st.integers(1, 2))), min_size=n, max_size=n))
     groups = draw(st.none() | st.lists(whole, min_size=n, max_size=n))
     looks = draw(st.lists(whole, min_size=n, max_size=n))
-    images = np.array(looks, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    images = look_alikes(looks)
     domains = np.array(draw(st.lists(st.sampled_from("xy"), min_size=n, max_size=n)))
     return make(labels, groups, images, domains=domains)
 
@@ -63,8 +72,8 @@ def test_no_group_and_no_identical_image_is_ever_cut(archive, seed, domain):
     if archive.groups is not None:
         assert_apart(parts, archive.groups)
     assert_apart(parts, archive.images[:, 0, 0])
-    assert all(len(getattr(parts, word)) for word in PARTS)
-    assert set(archive.labels[parts.train]) == set(range(archive.n_classes))
+    for word in PARTS:
+        assert set(archive.labels[getattr(parts, word)]) == set(range(archive.n_classes))
     again = split(archive, seed=seed, domain=domain)
     assert all(np.array_equal(getattr(parts, word), getattr(again, word)) for word in PARTS)
 
@@ -97,19 +106,111 @@ def test_one_group_larger_than_its_share_goes_to_training():
     assert set(range(80)) <= set(parts.train.tolist())
 
 
-def test_rare_class_goes_to_training_first():
-    labels = np.zeros(50, int)
-    labels[17] = 1
-    assert 17 in split(make(labels)).train
+@settings(max_examples=300, deadline=None)
+@given(
+    cases=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), min_size=6, max_size=25),
+    seed=st.integers(0, 9),
+)
+def test_every_class_is_in_every_part_wherever_that_is_possible(cases, seed):
+    groups, labels = np.array(cases).T
+    labels = np.unique(labels, return_inverse=True)[1]
+    archive = make(labels, groups)
+    held = [sum(1 << int(k) for k in set(labels[groups == g])) for g in np.unique(groups)]
+    every = (1 << archive.n_classes) - 1
+    possible = any(  # all ways to give whole groups to three parts
+        all(
+            np.bitwise_or.reduce([0, *(h for h, p in zip(held, way, strict=True) if p == part)]) == every
+            for part in range(3)
+        )
+        for way in itertools.product(range(3), repeat=len(held))
+    )
+    try:
+        parts = split(archive, seed=seed)
+    except MedtlError:
+        parts = None
+    assert (parts is not None) == possible
+    if parts is None:
+        return
+    assert_partition(parts, range(archive.n))
+    assert_apart(parts, archive.groups)
+    for word in PARTS:
+        assert set(labels[getattr(parts, word)]) == set(range(archive.n_classes))
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=st.lists(st.integers(1, 40), min_size=3, max_size=30), seed=st.integers(0, 9))
+def test_three_groups_of_one_class_each_are_enough(sizes, seed):
+    # class 0 in groups of any sizes, class 1 in three patients, class 2 in three images
+    labels = np.repeat([0, 1, 2], [sum(sizes), 10, 3])
+    groups = np.concatenate(
+        [np.repeat(np.arange(len(sizes)), sizes), 100 + np.arange(10) % 3, 200 + np.arange(3)]
+    )
+    parts = split(make(labels, groups), seed=seed)
+    for word in PARTS:
+        assert set(labels[getattr(parts, word)]) == {0, 1, 2}
+
+
+def test_a_rare_class_in_three_patients_is_in_every_part_and_the_shares_are_kept():
+    labels = np.r_[np.zeros(300, int), np.ones(290, int), np.full(10, 2)]
+    for seed in range(5):
+        parts = split(make(labels, np.arange(600) // 4), seed=seed)
+        assert [len(getattr(parts, word)) for word in PARTS] == pytest.approx([360, 90, 150], abs=12)
+        assert all((labels[getattr(parts, word)] == 2).any() for word in PARTS)
+
+
+def test_where_both_classes_are_in_every_patient_three_patients_are_enough():
+    groups = np.array([0, 1, 2] * 20)
+    parts = split(make(np.arange(60) // 3 % 2, groups))
+    assert [len(getattr(parts, word)) for word in PARTS] == [20, 20, 20]
+
+
+def test_two_hundred_classes_of_three_images():
+    labels = np.arange(600) % 200
+    parts = split(make(labels))
+    assert all(len(set(labels[getattr(parts, word)])) == 200 for word in PARTS)
+
+
+def test_the_patients_of_a_rare_class_differ_from_seed_to_seed():
+    labels = np.r_[np.zeros(60, int), np.ones(5, int)]
+    tests = {tuple(i for i in split(make(labels), seed=seed).test if labels[i]) for seed in range(20)}
+    assert len(tests) >= 3
 
 
 def test_identical_images_join_groups_along_the_chain():
-    images = np.zeros((6, 2, 2), np.uint8)
-    images[:, 0, 0] = [1, 2, 2, 3, 3, 4]
+    images = look_alikes([1, 2, 2, 3, 3, 4])
     archive = make([0, 1] * 3, [0, 0, 1, 1, 2, 3], images)
     joined = joined_groups(archive)
     assert joined.tolist()[:5] == [joined[0]] * 5
     assert joined[5] != joined[0]
+
+
+def test_constant_images_join_nothing():
+    images = np.random.default_rng(0).integers(0, 256, (400, 4, 4, 3), dtype=np.uint8)
+    images[::10] = 0  # an empty slice in every patient
+    images[5::10] = (200, 100, 50)  # and one of a single colour
+    groups = np.repeat(np.arange(40), 10)
+    archive = make(np.repeat(np.arange(40) % 2, 10), groups, images)
+    assert len(set(joined_groups(archive).tolist())) == 40
+    assert_apart(split(archive), archive.groups)
+    assert len(set(joined_groups(make(archive.labels, None, images)).tolist())) == 400
+    images[::10, 0, 0, 0] = 1  # the same image again, but not constant
+    assert len(set(joined_groups(archive).tolist())) == 1
+    with pytest.raises(MedtlError, match=r"in 1 group \(20 before groups that share an identical image"):
+        split(archive)
+
+
+def test_cases_of_an_unknown_group_count_each_for_itself():
+    groups = np.array(["a", "", "NaN", "a", "None", "nan", " ", "<NA>", "b", "Nancy"])
+    assert is_unknown(groups).tolist() == [text in {"", "NaN", "None", "nan", " ", "<NA>"} for text in groups]
+    assert np.bincount(group_ids(groups)).tolist() == [1, 2, 1, 1, 1, 1, 1, 1, 1]
+    assert group_ids(groups)[0] == group_ids(groups)[3]
+    labels = np.arange(300) % 2
+    unknown = np.where(labels == 0, "nan", np.array([f"p{i // 4}" for i in range(300)]))
+    parts = split(replace(make(labels), groups=unknown))
+    assert np.bincount(labels[parts.test]).tolist() == pytest.approx([38, 38], abs=2)
+    words = np.array(["train", "val", "test", "train"] * 75)
+    published = replace(make(np.arange(300) // 4 % 2), groups=np.full(300, ""), splits=words)
+    assert len(split(published).train) == 150  # nobody is known to stand in two parts
 
 
 def test_content_ids_tell_the_last_pixel_apart():
@@ -168,10 +269,28 @@ def test_a_leak_in_another_domain_does_not_matter():
         (make([0, 1] * 20), {"domain": "x"}, "no domain 'x'"),
         (make([0, 1] * 20, domains=np.array(["x", "y"] * 20)), {"domain": "z"}, "one of x, y"),
         (make([0, 1] * 20, domains=np.array(["x", "y"] * 20)), {"domain": "x"}, "class 'c1'"),
-        (make([0, 1] * 20, [0] * 40), {}, "no image in val"),
+        (make([0, 1] * 20, [0] * 40), {}, "class 'c0' in 1 group, expected at least 3"),
+        (make([0] * 40 + [1, 1]), {}, "class 'c1' in 2 images, expected at least 3"),
+        (make([0] * 40 + [1] * 4, np.arange(44) // 2), {}, "class 'c1' in 2 groups, expected at least 3"),
+        # classes in groups 012, 013, 023: where the first two are in every part, 2 and 3 are in the same one
+        (
+            make([0, 1, 2, 0, 1, 0, 2, 1, 2] + [0, 1, 2] * 3, [0, 0, 0, 1, 1, 2, 2, 3, 3] + [0] * 9),
+            {},
+            "in 3 groups, and too few of these have no other class, expected",
+        ),
         (make([0, 1] * 20, splits=np.array(["train"] * 40)), {}, "no image in test"),
         (make([0, 1] * 20, splits=np.array(["test"] * 40)), {}, "no image in train"),
-        (make([0, 1] * 20, splits=np.array(["train", "test"] * 20)), {}, "class 'c1'"),
+        (
+            make([0, 1] * 20, splits=np.array(["train", "test"] * 20)),
+            {},
+            "'c1' in 0 images",
+        ),
+        (
+            make([0, 1] * 20, splits=np.array(["train", "test", "val", "test"] * 10)),
+            {},
+            "class 'c1' in train",
+        ),
+        (make([0, 1] * 20, splits=np.array(["train"] * 30 + ["val", "test"] * 5)), {}, "class 'c1' in val"),
         (make([0, 1] * 20), {"fractions": (0.5, 0.5, 0.0)}, "fractions"),
         (make([0, 1] * 20), {"fractions": (0.5, 0.4, 0.2)}, "fractions"),
     ],

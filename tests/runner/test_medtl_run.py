@@ -12,8 +12,8 @@ import pytest
 from mini_project import DEFAULTS, write_notebook
 
 from medtl_core.cli import app as cli
-from medtl_core.cli import run as cli_run
 from medtl_core.cli.summary import show_run
+from medtl_core.data.sources import preflight
 from medtl_core.errors import MedtlError
 
 COMMAND = [sys.executable, "-c", "from medtl_core.cli.app import main; main()"]
@@ -25,7 +25,7 @@ def without_data(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    cli_run._checked_data.cache_clear()
+    preflight.measurable_checksum.cache_clear()
 
 
 @pytest.fixture
@@ -162,8 +162,7 @@ def test_more_training_images_than_there_are_are_refused_before_a_kernel_starts(
     parameters = DEFAULTS + "train_sizes: list[int] = [8]  # training images; at least 2\n"
     write_notebook(project / "notebooks" / "01_first.ipynb", "1", parameters=parameters)
     err = refused(medtl, project, "run", "01_first", "-p", "train_sizes=8,1000000")
-    assert "data set 'phantoms'" in err
-    assert "n=1000000" in err
+    assert "phantoms: found 1200 training images" in err
 
 
 def test_weights_that_cannot_be_had_are_refused_before_a_kernel_starts(project, medtl, tmp_path, monkeypatch):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medtl_core.data.archives.checks import RESERVED_KEYS, check_arrays, refusal
+from medtl_core.data.archives.checks import check_arrays, refusal
+from medtl_core.data.archives.keys import RESERVED_KEYS
 from medtl_core.data.archives.medmnist import from_medmnist, is_medmnist_layout
 from medtl_core.files import read_arrays, write_arrays
 
@@ -23,12 +24,13 @@ class Archive:
         images: uint8 (N, H, W) grey or (N, H, W, 3) RGB, grey values 0 to 255.
         labels: int64 (N,) in 0..K-1.
         class_names: K names; label k is class_names[k].
-        groups: text (N,) or None; patient or lesion.
+        groups: text (N,) or None; patient or lesion, "" or "nan" where it is unknown (`data.groups`).
         domains: text (N,) or None; site, scanner or source.
         masks: uint8 (N, H, W) or None; value m is mask_names[m].
         mask_names: names of the mask values, empty without masks.
         splits: text (N,) of train, val, test as published, or None.
         metadata: any other array whose first axis has length N.
+        origin: `patients`, or `synthetic` for images that were drawn by a program.
     """
 
     name: str
@@ -41,6 +43,12 @@ class Archive:
     mask_names: tuple[str, ...] = ()
     splits: np.ndarray | None = None
     metadata: dict[str, np.ndarray] = field(default_factory=dict)
+    origin: str = "patients"
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the images were drawn by a program, so that nothing measured on them is about patients."""
+        return self.origin == "synthetic"
 
     @property
     def n(self) -> int:
@@ -96,6 +104,7 @@ class Archive:
             masks=columns.get("masks"),
             splits=columns.get("splits"),
             metadata={key: array[index] for key, array in self.metadata.items()},
+            origin=self.origin,
         )
 
     def _columns(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -109,6 +118,8 @@ class Archive:
         arrays.update(self._columns())
         if self.mask_names:
             arrays["mask_names"] = np.array(self.mask_names)
+        if self.origin != "patients":  # the default is not written: older files keep their checksum
+            arrays["origin"] = np.array(self.origin)
         return {**self.metadata, **arrays}
 
 
@@ -137,6 +148,7 @@ def read_archive(path: str | PathLike[str]) -> Archive:
         mask_names=tuple(arrays["mask_names"].tolist()) if "mask_names" in arrays else (),
         splits=arrays.get("splits"),
         metadata={key: array for key, array in arrays.items() if key not in RESERVED_KEYS},
+        origin=str(arrays.get("origin", "patients")),
     )
 
 

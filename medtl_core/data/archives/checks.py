@@ -1,14 +1,16 @@
 """The rules that the arrays of an archive keep, checked one key after the other."""
 
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
 
+from medtl_core.data.archives.keys import REQUIRED_KEYS, RESERVED_KEYS, meant_key
 from medtl_core.errors import MedtlError
 
 SPLIT_WORDS = ("train", "val", "test")
-REQUIRED_KEYS = ("images", "labels", "class_names")
-RESERVED_KEYS = (*REQUIRED_KEYS, "groups", "domains", "masks", "mask_names", "splits")
+_VOLUMES = "volumes are not supported: save their slices as images, and name the volume in 'groups'"
+ORIGINS = ("patients", "synthetic")
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], source: str) -> None:
@@ -22,11 +24,16 @@ def check_arrays(arrays: Mapping[str, np.ndarray], source: str) -> None:
     Raises:
         MedtlError: at the first broken rule; one line with source, key, what was found and expected.
     """
+    for key in sorted(arrays):
+        meant = meant_key(key)
+        if meant is not None:
+            raise MedtlError(
+                f"{source}: key '{key}': found nearly a key of the archive's own, did you mean {meant}? "
+                "rename it, or give metadata another name"
+            )
     for key in REQUIRED_KEYS:
         if key not in arrays:
-            raise refusal(
-                source, key, f"no such key among {', '.join(sorted(arrays)) or 'none'}", "it is required"
-            )
+            raise _missing(arrays, key, source)
     n = _check_images(arrays["images"], source)
     n_classes = _check_names(arrays["class_names"], "class_names", 2, source)
     _check_labels(arrays["labels"], n, n_classes, source)
@@ -35,6 +42,10 @@ def check_arrays(arrays: Mapping[str, np.ndarray], source: str) -> None:
             _check_text_column(arrays[key], key, n, source)
     if "splits" in arrays:
         _check_split_words(arrays["splits"], source)
+    if "domains" in arrays:
+        _check_domains(arrays["domains"], source)
+    if "origin" in arrays:
+        _check_origin(arrays["origin"], source)
     _check_masks(arrays, source)
     for key in sorted(set(arrays) - set(RESERVED_KEYS)):
         _check_metadata(arrays[key], key, n, source)
@@ -50,14 +61,37 @@ def described(array: np.ndarray) -> str:
     return f"{array.dtype} {array.shape}"
 
 
+def check_image_shape(shape: tuple[int, ...], found: str, source: str) -> None:
+    """MedtlError unless a shape is (N, H, W) or (N, H, W, 3); `found` is what the message says was found."""
+    if len(shape) == 3 or (len(shape) == 4 and shape[3] == 3):
+        return
+    if len(shape) == 4 and shape[3] in (1, 4):
+        remedy = "drop the last axis" if shape[3] == 1 else "drop the alpha channel"
+    elif len(shape) == 4 and shape[1] == 3:
+        remedy = "move the channels to the end"
+    elif len(shape) >= 4:
+        remedy = _VOLUMES
+    else:
+        remedy = "give each image its height and width"
+    raise refusal(source, "images", found, f"shape (N, H, W) or (N, H, W, 3); {remedy}")
+
+
+def _missing(arrays: Mapping[str, np.ndarray], key: str, source: str) -> MedtlError:
+    if key == "images" and "volumes" in arrays:
+        return refusal(source, "volumes", described(arrays["volumes"]), f"images instead; {_VOLUMES}")
+    return refusal(
+        source, key, f"no such key among {', '.join(sorted(arrays)) or 'none'}", "it, as it is required"
+    )
+
+
 def _check_images(images: np.ndarray, source: str) -> int:
     if images.dtype.kind == "f" and np.isnan(images).any():
         found = f"{described(images)} with {int(np.isnan(images).sum())} NaN"
         raise refusal(source, "images", found, "uint8 grey values 0 to 255, none missing")
     if images.dtype != np.uint8:
-        raise refusal(source, "images", described(images), "uint8 grey values 0 to 255")
-    if not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
-        raise refusal(source, "images", described(images), "shape (N, H, W) or (N, H, W, 3)")
+        scale = "multiply by 255 and round" if images.dtype.kind == "f" else "choose a window and scale it"
+        raise refusal(source, "images", described(images), f"uint8 grey values 0 to 255; {scale}")
+    check_image_shape(images.shape, described(images), source)
     if images.size == 0:
         raise refusal(source, "images", described(images), "at least one image of at least one pixel")
     return images.shape[0]
@@ -70,14 +104,22 @@ def _check_names(names: np.ndarray, key: str, at_least: int, source: str) -> int
         raise refusal(source, key, f"{len(names)} names", f"at least {at_least}")
     _check_printable(names, key, source)
     listed = names.tolist()
-    if len(set(listed)) != len(listed) or not all(name.strip() for name in listed):
-        raise refusal(source, key, f"{listed}", "names that differ and are not empty")
+    # Two names that look the same on a screen are one name.
+    seen = {unicodedata.normalize("NFC", name).strip() for name in listed}
+    if len(seen) != len(listed) or "" in seen:
+        raise refusal(
+            source,
+            key,
+            f"{listed}",
+            "names that differ by more than spaces at their ends, none of them empty",
+        )
     return len(listed)
 
 
 def _check_labels(labels: np.ndarray, n: int, n_classes: int, source: str) -> None:
     if labels.dtype.kind not in "iu" or labels.shape != (n,):
-        raise refusal(source, "labels", described(labels), f"integers of shape ({n},), one per image")
+        remedy = "number the classes 0, 1, ... in the order of class_names, one per image"
+        raise refusal(source, "labels", described(labels), f"integers of shape ({n},); {remedy}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= n_classes:
         expected = f"0 to {n_classes - 1}, as class_names has {n_classes} names"
@@ -101,6 +143,23 @@ def _check_split_words(splits: np.ndarray, source: str) -> None:
     strange = sorted(set(np.unique(splits).tolist()) - set(SPLIT_WORDS))
     if strange:
         raise refusal(source, "splits", f"the word '{strange[0]}'", "one of train, val, test")
+
+
+def _check_domains(domains: np.ndarray, source: str) -> None:
+    nameless = int((np.char.strip(domains) == "").sum())
+    if nameless:
+        raise refusal(
+            source,
+            "domains",
+            f"{nameless} images without a name",
+            "a site, scanner or source; call it 'unknown'",
+        )
+
+
+def _check_origin(origin: np.ndarray, source: str) -> None:
+    if origin.ndim != 0 or origin.dtype.kind != "U" or str(origin) not in ORIGINS:
+        found = repr(str(origin)) if origin.ndim == 0 else described(origin)
+        raise refusal(source, "origin", found, f"one word, {' or '.join(ORIGINS)}")
 
 
 def _check_masks(arrays: Mapping[str, np.ndarray], source: str) -> None:

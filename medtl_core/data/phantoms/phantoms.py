@@ -131,6 +131,7 @@ def draw(spec: PhantomSpec, seed: int) -> Archive:
             "mark": marked.astype(np.uint8),
             "lesion_contrast": lesions.contrast,
         },
+        origin="synthetic",
     )
     return drawn if spec.leaked is None else publish_with_copies(drawn, spec.leaked, copying)
 

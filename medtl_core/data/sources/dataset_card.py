@@ -20,7 +20,7 @@ class DatasetCard:
         channels: 1 for grey, 3 for RGB.
         url: publisher's address, empty if there is none.
         md5: of the publisher's file, empty if there is none.
-        origin: where `load` takes it from: `phantoms`, `MEDTL_DATA`, `cache`, or `publisher` if it has
+        location: where `load` takes it from: `phantoms`, `MEDTL_DATA`, `cache`, or `publisher` if it has
             to be fetched first.
         path: its file, None for phantoms and for what has to be fetched.
     """
@@ -35,7 +35,7 @@ class DatasetCard:
     citation: str
     url: str
     md5: str
-    origin: str
+    location: str
     path: Path | None
 
 
@@ -52,7 +52,7 @@ def phantom_card(name: str, spec: PhantomSpec) -> DatasetCard:
         citation="digital phantoms of this package",
         url="",
         md5="",
-        origin="phantoms",
+        location="phantoms",
         path=None,
     )
 
@@ -67,7 +67,7 @@ def published_card(row: PublishedSet, path: Path | None) -> DatasetCard:
         found = file_card(row.name, path)
         known = published_card(row, None)
         return replace(
-            known, n=found.n, size=found.size, channels=found.channels, origin=found.origin, path=path
+            known, n=found.n, size=found.size, channels=found.channels, location=found.location, path=path
         )
     return DatasetCard(
         name=row.name,
@@ -80,7 +80,7 @@ def published_card(row: PublishedSet, path: Path | None) -> DatasetCard:
         citation=CITATION,
         url=row.url,
         md5=row.md5,
-        origin="publisher",
+        location="publisher",
         path=None,
     )
 
@@ -110,7 +110,7 @@ def file_card(name: str, path: Path) -> DatasetCard:
         citation="not stated in the archive",
         url="",
         md5="",
-        origin="cache" if path.parent == cache_folder() else "MEDTL_DATA",
+        location="cache" if path.parent == cache_folder() else "MEDTL_DATA",
         path=path,
     )
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from medtl_core.data.archives.archive import Archive, read_archive, validate
 from medtl_core.data.archives.medmnist_table import published_sets
+from medtl_core.data.measurable import require_measurable
 from medtl_core.data.phantoms.phantoms import SPECS, draw
 from medtl_core.data.sources.dataset_card import DatasetCard, file_card, phantom_card, published_card
 from medtl_core.data.sources.download import download
 from medtl_core.data.sources.locations import cache_folder, data_folder_in_words, file_digest, files_at_hand
-from medtl_core.data.splits import split
 from medtl_core.errors import MedtlError
 from medtl_core.inputs import used
 from medtl_core.settings import PACKAGE
@@ -26,7 +26,7 @@ CHECKSUM_LIST = "SHA256SUMS"
 
 @dataclass(frozen=True)
 class Verification:
-    """Whether one data set is whole and can be split; `text` says what was checked, or what is wrong."""
+    """Whether one data set is whole and can be measured; `text` says what was checked, or what is wrong."""
 
     name: str
     ok: bool
@@ -137,8 +137,8 @@ def verify(name: str | None = None) -> list[Verification]:
     """Check one data set, or all that need no download.
 
     Checked are the SHA-256 that a SHA256SUMS file beside the archive lists, the publisher's MD5, every
-    rule of the archive, and that it can be split (no group in two published splits, each class in
-    training).
+    rule of the archive, and that it can be measured (`require_measurable`: square images, no group in two
+    published splits, each class in training, validation and test).
 
     Raises:
         MedtlError: no data set of that name, or not fetched yet.
@@ -153,7 +153,9 @@ def _verification(name: str) -> Verification:
         checked = _verify_checksums(name)
         archive = load(name)
         validate(archive, name)
-        parts = split(archive, published=name not in SPECS)  # some phantoms are published with a leak
+        parts = require_measurable(
+            archive, published=name not in SPECS
+        )  # some phantoms are published with a leak
     except MedtlError as error:
         return Verification(name, False, str(error))
     sizes = "/".join(str(len(part)) for part in (parts.train, parts.val, parts.test))

@@ -1,0 +1,69 @@
+"""Can it be measured? Whether a study can train, validate and test on an archive, asked before it starts."""
+
+from collections.abc import Iterable
+
+from medtl_core.data.archives.archive import Archive
+from medtl_core.data.splits import Split, split
+from medtl_core.errors import MedtlError
+
+
+def require_measurable(
+    archive: Archive,
+    *,
+    domain: str | None = None,
+    train_sizes: Iterable[int] = (),
+    val_size: int = 0,
+    test_size: int = 0,
+    published: bool = True,
+    least_pixels: int = 0,
+) -> Split:
+    """The split (seed 0) of an archive on which a study can be carried out; what is wrong with it otherwise.
+
+    Images are square, since networks take squares; every class is in training, validation and test, since
+    AUROC needs every class; and there are cases enough for the sizes asked for.
+
+    Args:
+        domain: only the cases of this domain are used.
+        train_sizes: training images of each subset to be drawn.
+        val_size, test_size: images of the subset to be drawn, or all if there are fewer; 0: all of them.
+        published: False ignores the published split.
+        least_pixels: side that images must have at least, such as the smallest input of a network where
+            images are not enlarged.
+
+    Raises:
+        MedtlError: one line that names what is missing, where, and what to do.
+    """
+    where = archive.name if domain is None else f"{archive.name}, domain '{domain}'"
+    require_square(archive)
+    if archive.width < least_pixels:
+        raise MedtlError(
+            f"{where}: found images of {archive.width} px a side, expected at least {least_pixels}; "
+            "choose another network or enlarge the images"
+        )
+    parts = split(archive, seed=0, domain=domain, published=published)
+    train_sizes = tuple(train_sizes)
+    asked = [
+        *(("training", size) for size in train_sizes),
+        *((part, size) for part, size in (("validation", val_size), ("test", test_size)) if size),
+    ]
+    for part, size in asked:
+        if size < archive.n_classes:
+            raise MedtlError(
+                f"{where}: found {size} {part} images asked for, expected at least {archive.n_classes}, "
+                "one of each class; ask for more"
+            )
+    if max(train_sizes, default=0) > len(parts.train):
+        raise MedtlError(
+            f"{where}: found {len(parts.train)} training images, "
+            f"expected at least the {max(train_sizes)} asked for; ask for fewer"
+        )
+    return parts
+
+
+def require_square(archive: Archive) -> None:
+    """MedtlError for images that are not square: networks take squares, and stretching distorts."""
+    if archive.height != archive.width:
+        raise MedtlError(
+            f"{archive.name}: found images of {archive.height} x {archive.width} px (height x width), "
+            "expected square ones; crop or pad them first"
+        )
