@@ -3,6 +3,7 @@
 Usage: python -m medtl_core.runner.build [NAME ...]    (notebooks by name; all of them when none is named)
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from medtl_core.runner.progress import shown
 
 TIMEOUT = 1800  # seconds a cell
 WIDGET = "application/vnd.jupyter.widget-view+json"
+_BAR = re.compile(r"\d+%\|.*\|")  # as tqdm draws it
 # A lesson is built with its own defaults, on phantoms, whatever its builder has set for runs.
 UNSET = ("MEDTL_DATA", "MEDTL_WEIGHTS", "MEDTL_PROFILE", "MEDTL_DEVICE", "MEDTL_WORKERS")
 
@@ -90,7 +92,8 @@ def _clean(notebook: NotebookNode) -> list[str]:
     notebook.metadata.language_info.pop("version", None)
     for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
         said = [output.text for output in cell.outputs if output.get("name") == "stderr"]
-        warnings += [f"cell {number}: {line}" for text in said for line in text.splitlines() if line.strip()]
+        lines = [line for text in said for line in text.splitlines()]
+        warnings += [f"cell {number}: {line}" for line in lines if line.strip() and not _BAR.search(line)]
         cell.outputs = [
             output
             for output in cell.outputs
@@ -106,7 +109,6 @@ def _environment() -> Iterator[dict[str, str]]:
             "MEDTL_OUT": f"{folder}/run",
             "MEDTL_STORE": f"{folder}/trials",
             "NO_ALBUMENTATIONS_UPDATE": "1",
-            "TQDM_DISABLE": "1",
         }
         environment = kernel_environment(own, Path(folder) / "ipython")
         yield {name: value for name, value in environment.items() if name not in UNSET}

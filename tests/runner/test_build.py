@@ -27,10 +27,12 @@ import os, sys, warnings
 
 import ipywidgets
 from IPython.display import display
-from tqdm.auto import tqdm
+import tqdm
+import tqdm.auto
 
-for step in tqdm(range(3)):
+for step in tqdm.tqdm(range(3)):
     print(step)
+list(tqdm.auto.tqdm([1]))
 warnings.warn("look here")
 display(ipywidgets.IntProgress(2))
 
@@ -61,6 +63,7 @@ def test_a_lesson_holds_its_results_and_nothing_of_the_machine(project, monkeypa
     out, err = capsys.readouterr()
     assert out == "notebooks/01_first.ipynb\n"
     assert any("01_first: cell 2: " in line and "look here" in line for line in err.splitlines())
+    assert "100%" not in err
     notebook = read(project)
     _, _, loop, last = notebook.cells
     (stream,) = loop.outputs
