@@ -37,7 +37,7 @@ def run(
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers see this folder.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Run directory [default: runs/PROFILE-DEVICE].")
+        str | None, typer.Option(metavar="DIR", help="Run directory; runs/PROFILE-DEVICE if none is given.")
     ] = None,
     allow_cpu: Annotated[
         bool, typer.Option("--allow-cpu", help="Run a profile for a GPU without one.")
@@ -48,6 +48,7 @@ def run(
 ) -> None:
     """Run notebooks; print their verdicts and write a report. Exit status 1 if a notebook failed."""
     from medtl_core.cli.summary import show_run
+    from medtl_core.runner.destination import run_destination
     from medtl_core.runner.environment import decisive_environment, short_name
     from medtl_core.runner.notebooks import choose
     from medtl_core.runner.parameters import assignments
@@ -60,12 +61,14 @@ def run(
     notebooks = choose(root / "notebooks", notebook or [])
     given = assignments(parameter or [])
     chosen_device = device_for(chosen_profile, allow_cpu)
+    own = root / "runs" / f"{profile}-{short_name(chosen_device)}"
+    destination = run_destination(str(own) if out is None else out, root)
     say = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
     world = World(inspect_inputs, _registry_names)
     plan = plan_runs(notebooks, chosen_profile, given, world, decisive_environment(chosen_device), say)
     settings = RunSettings(
         profile=profile,
-        out=(out or root / "runs" / f"{profile}-{short_name(chosen_device)}").absolute(),
+        out=destination,
         store=store_folder(),
         device=chosen_device,
         workers=workers,

@@ -131,10 +131,14 @@ def test_bad_input_that_shows_inside_a_notebook_is_bad_input(project, name, mess
         (["-p", "dataset=absent"], "data set 'absent'"),
         (["--workers", "0"], "--workers"),
         (["--color"], "--color"),
-        (["--out", "notebooks/claims.yaml/x"], "claims.yaml/x: cannot be written"),
+        (["--out", "file/x"], "file/x: cannot be written"),
+        (["--out", ""], "--out: found empty text"),
+        (["--out", "."], "holds the project itself"),
+        (["--out", "notebooks"], "lies in the project's notebooks/"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(project, medtl, arguments, found):
+    (project / "file").touch()
     assert found in refused(medtl, project, "run", *arguments)
 
 
