@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from medtl_core.errors import MedtlError
+from medtl_core.runner.labels import distinct_labels, run_label
 from medtl_core.runner.notebooks import Notebook
 from medtl_core.runner.profiles import Budget, Profile
 from medtl_core.source_hash import PACKAGE, package_hash
@@ -38,12 +38,6 @@ class PlannedRun:
     inputs: dict[str, str]
     key: str
 
-    @property
-    def overrides(self) -> dict[str, Any]:
-        """The parameters that differ from the notebook's defaults."""
-        defaults = self.notebook.parameters.defaults
-        return {name: value for name, value in self.parameters.items() if value != defaults[name]}
-
 
 @dataclass(frozen=True)
 class _Wish:
@@ -52,6 +46,10 @@ class _Wish:
     notebook: Notebook
     values: dict[str, Any]
     optional: bool
+
+    @property
+    def label(self) -> str:
+        return run_label(self.notebook.name, self.values, self.notebook.parameters.defaults)
 
 
 def plan_runs(
@@ -84,9 +82,10 @@ def plan_runs(
         except MedtlError as error:
             if not wish.optional:
                 raise
-            say(f"{_label(wish, domains=True)}: left out, {error}")
+            say(f"{wish.label}: left out, {error}")
+    labels = distinct_labels([wish.label for wish, _ in settled], [wish.values for wish, _ in settled])
     runs = []
-    for label, (wish, inputs) in zip(_labels([wish for wish, _ in settled]), settled, strict=True):
+    for label, (wish, inputs) in zip(labels, settled, strict=True):
         budget = profile.plan(wish.notebook.name).budget or profile.budget
         key = run_key(wish.notebook, wish.values, inputs, environment)
         runs.append(PlannedRun(label, wish.notebook, wish.values, budget, inputs, key))
@@ -140,23 +139,3 @@ def _rooms_in_kernels() -> list[str]:
         path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
     )
     return [name for name in found if name != "runner" and not name.startswith("cli")]
-
-
-def _labels(wishes: list[_Wish]) -> list[str]:
-    """File stems: NOTEBOOK, NOTEBOOK@DATASET where that is not the default one, -DOMAIN where needed."""
-    plain = [_label(wish, domains=False) for wish in wishes]
-    full = [_label(wish, domains=True) for wish in wishes]
-    labels = [p if plain.count(p) == 1 else f for p, f in zip(plain, full, strict=True)]
-    return [
-        label if labels.index(label) == index else f"{label}-{labels[: index + 1].count(label)}"
-        for index, label in enumerate(labels)
-    ]
-
-
-def _label(wish: _Wish, *, domains: bool) -> str:
-    dataset = str(wish.values.get("dataset", ""))
-    domain = str(wish.values.get("domain", "")) if domains else ""
-    default = str(wish.notebook.parameters.defaults.get("dataset", ""))
-    parts = [part for part in (dataset if dataset != default or domain else "", domain) if part]
-    suffix = re.sub(r"[^A-Za-z0-9_.-]+", "_", "-".join(parts))
-    return f"{wish.notebook.name}@{suffix}" if suffix else wish.notebook.name

@@ -80,7 +80,9 @@ def _execute(
         staging = directory.clear_staging(run.label)
         executed = directory.executed(run.label)
         env = threads | _kernel_environment(settings, staging)
-        tasks.append(KernelTask(run.label, run.notebook.path, executed, run.overrides, env, settings.timeout))
+        tasks.append(
+            KernelTask(run.label, run.notebook.path, executed, run.parameters, env, settings.timeout)
+        )
         states[run.label] = _begun(run, directory, settings)
         directory.write(run.label, states[run.label])
 

@@ -79,6 +79,13 @@ def test_a_good_notebook_is_done(finished):
     assert state["data"] == {"phantoms": "checksum"}
 
 
+def test_all_parameters_are_injected_those_that_keep_their_defaults_too(finished):
+    folder, _ = finished
+    notebook = nbformat.read(folder / "runs" / "x" / "notebooks" / "01_good.ipynb", as_version=4)
+    (injected,) = [c.source for c in notebook.cells if "injected-parameters" in c.metadata.tags]
+    assert injected.splitlines()[1:] == ['dataset = "phantoms"', "seeds = 5"]
+
+
 def test_the_kernel_is_this_interpreter_with_its_share_of_threads(finished):
     folder, _ = finished
     # cells: parameters, injected parameters, environment
