@@ -6,8 +6,7 @@ Usage: python -m medtl_core.runner.build [NAME ...]    (notebooks by name; all o
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from medtl_core.files import write_text
 from medtl_core.runner.interpreter import KERNEL, kernel_manager
 from medtl_core.runner.kernel_environment import kernel_environment
 from medtl_core.runner.progress import shown
+from medtl_core.runner.watch import watched
 
 TIMEOUT = 1800  # seconds a cell
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -56,12 +56,18 @@ def _execute(notebook: NotebookNode, path: Path, on_cells: Callable[[int, int], 
     for cell in code:
         cell.outputs, cell.execution_count = [], None
         cell.metadata.pop("execution", None)
-    with tempfile.TemporaryFile() as stderr, _environment() as environment:
+    with (
+        tempfile.TemporaryFile() as stderr,
+        tempfile.TemporaryDirectory(prefix="medtl-build-") as folder,
+        watched(lambda: False) as watch,
+    ):
+        environment = _environment(Path(folder))
+        manager = kernel_manager(environment, path.parent, Path(folder), stderr, watch.started)
         client = NotebookClient(
             notebook,
             timeout=TIMEOUT,
             kernel_name=KERNEL,
-            kernel_manager_class=kernel_manager(environment, stderr),
+            kernel_manager_class=manager,
             record_timing=False,
             coalesce_streams=True,
             store_widget_state=False,
@@ -69,7 +75,7 @@ def _execute(notebook: NotebookNode, path: Path, on_cells: Callable[[int, int], 
         client.reset_execution_trackers()
         done = 0
         try:
-            with client.setup_kernel(cwd=str(path.parent)):
+            with client.setup_kernel():
                 on_cells(0, len(code))
                 for index, cell in enumerate(notebook.cells):
                     client.execute_cell(cell, index)
@@ -102,16 +108,14 @@ def _clean(notebook: NotebookNode) -> list[str]:
     return warnings
 
 
-@contextmanager
-def _environment() -> Iterator[dict[str, str]]:
-    with tempfile.TemporaryDirectory(prefix="medtl-build-") as folder:
-        own = {
-            "MEDTL_OUT": f"{folder}/run",
-            "MEDTL_STORE": f"{folder}/trials",
-            "NO_ALBUMENTATIONS_UPDATE": "1",
-        }
-        environment = kernel_environment(own, Path(folder) / "ipython")
-        yield {name: value for name, value in environment.items() if name not in UNSET}
+def _environment(scratch: Path) -> dict[str, str]:
+    own = {
+        "MEDTL_OUT": str(scratch / "run"),
+        "MEDTL_STORE": str(scratch / "trials"),
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+    }
+    environment = kernel_environment(own, scratch / "ipython")
+    return {name: value for name, value in environment.items() if name not in UNSET}
 
 
 def _sources(root: Path, names: list[str]) -> list[Path]:

@@ -58,9 +58,9 @@ def carry_out(
     if todo:
         check(todo)
         if settings.scheduler:
-            from medtl_core.runner.execute import require_scheduler
+            from medtl_core.runner.worker import require_workers
 
-            require_scheduler(settings.scheduler)
+            require_workers(settings.scheduler)
         directory.prepare()
         with directory.locked():
             write_json(settings.out / "environment.json", describe(settings.device))
@@ -78,10 +78,10 @@ def _execute(
     tasks, states = [], {}
     for run in todo:
         staging = directory.clear_staging(run.label)
-        executed = directory.executed(run.label)
+        executed, scratch = directory.executed(run.label), staging / "kernel"
         env = threads | _kernel_environment(settings, staging)
         tasks.append(
-            KernelTask(run.label, run.notebook.path, executed, run.parameters, env, settings.timeout)
+            KernelTask(run.label, run.notebook.path, executed, scratch, run.parameters, env, settings.timeout)
         )
         states[run.label] = _begun(run, directory, settings)
         directory.write(run.label, states[run.label])

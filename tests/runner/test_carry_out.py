@@ -7,7 +7,7 @@ import pytest
 from mini_project import write_notebook
 
 from medtl_core.errors import MedtlError
-from medtl_core.runner import execute
+from medtl_core.runner import execute, worker
 from medtl_core.runner.environment import cores
 from medtl_core.runner.notebooks import choose
 from medtl_core.runner.plan import World, plan_runs
@@ -246,7 +246,7 @@ def test_what_a_check_refuses_leaves_nothing_behind(mini):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
 def test_a_scheduler_that_does_not_answer_is_one_line(mini, monkeypatch, address):
-    monkeypatch.setattr(execute, "SECONDS_TO_CONNECT", 0.5)
+    monkeypatch.setattr(worker, "SECONDS_TO_CONNECT", 0.5)
     with pytest.raises(MedtlError, match="no Dask scheduler answers") as caught:
         carry_out(planned(mini), settings(mini, scheduler=address), pytest.fail, allow)
     assert "\n" not in str(caught.value)
@@ -259,4 +259,4 @@ def test_a_worker_that_cannot_write_is_one_line(mini):
             return OSError(28, "No space left on device", str(mini / "01_a.ipynb"))
 
     with pytest.raises(MedtlError, match=r"01_a: 01_a\.ipynb: No space left on device; free space"):
-        execute._outcome(Lost(), "01_a")
+        execute.outcome_of(Lost(), "01_a")

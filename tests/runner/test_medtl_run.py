@@ -58,7 +58,7 @@ def test_a_run_ends_with_verdicts_and_the_report_and_is_not_done_twice(project, 
     assert "C001" in out
     assert "C002" not in out
     assert "1 pending, 1 supported" in out
-    assert "01_first 3/3 cells" in err.splitlines()
+    assert "01_first 4/4 cells" in err.splitlines()
     assert report.is_file()
     rows = json.loads((project / "runs" / "smoke-cpu" / "ledger.json").read_text())
     assert [row["verdict"] for row in rows] == ["supported", "pending"]
@@ -234,7 +234,7 @@ def test_ctrl_c_stops_the_kernels_and_the_next_run_continues(project, medtl):
     wait_for(lambda: done.is_file() and json.loads(done.read_text())["status"] == "done", process)
     wait_for(lambda: executed.is_file() and '"status": "running"' in executed.read_text(), process)
     family = psutil.Process(process.pid).children(recursive=True)
-    assert len([p for p in family if "ipykernel_launcher" in " ".join(p.cmdline())]) == 1
+    assert len([p for p in family if "medtl_core.runner.kernel_process" in " ".join(p.cmdline())]) == 1
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the command
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
