@@ -1,7 +1,6 @@
 """`medtl run` and `medtl notebooks`."""
 
 import json as json_text
-import signal
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from medtl_core.runner.profiles import Profile
 
 SOURCES = ("related", "unrelated")  # parameters that name a further archive as ARCHIVE or ARCHIVE:DOMAIN
+INTERRUPTED = "interrupted; the same command continues: finished notebooks and trials are kept"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -50,6 +50,7 @@ def run(
     from medtl_core.cli.summary import show_run
     from medtl_core.runner.destination import run_destination
     from medtl_core.runner.environment import decisive_environment, short_name
+    from medtl_core.runner.interruption import interruptions_raised
     from medtl_core.runner.notebooks import choose
     from medtl_core.runner.parameters import assignments
     from medtl_core.runner.plan import World, plan_runs
@@ -76,14 +77,11 @@ def run(
         timeout=timeout,
         fresh=fresh,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # a polite kill, in the background too, is a Ctrl-C
-        signal.signal(number, signal.default_int_handler)
     try:
-        states = carry_out(plan, settings, say, require_weights)
+        with interruptions_raised():
+            states = carry_out(plan, settings, say, require_weights)
     except KeyboardInterrupt:
-        typer.echo(
-            "interrupted; the same command continues: finished notebooks and trials are kept", err=True
-        )
+        typer.echo(INTERRUPTED, err=True)
         raise
     raise typer.Exit(show_run(states, settings.out, as_json=json))
 

@@ -1,7 +1,6 @@
 """Notebooks side by side: in threads of this process, each with its own kernel, or on a Dask scheduler."""
 
 import errno
-import signal
 import threading
 import time
 import traceback
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from medtl_core.errors import MedtlError
+from medtl_core.runner.interruption import interruptions_noted
 from medtl_core.runner.task import KernelTask, Outcome, failure
 
 SECONDS_BETWEEN_LOOKS = 0.1
-INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -65,23 +64,6 @@ def outcome_of(future: Pending, label: str) -> Outcome:
     message = " ".join(str(error).split())
     lines = traceback.format_exception(error)
     return Outcome("failed", 0.0, 0, 0, 0, failure(type(error).__name__, message, lines))
-
-
-@contextmanager
-def interruptions_noted() -> Iterator[Callable[[], bool]]:
-    """Whether a signal asked this process to end; it does not interrupt what runs, which stays whole.
-
-    A closed terminal (SIGHUP) is an interruption, unless it is ignored already, as below nohup. The handlers
-    that were there are there again afterwards.
-    """
-    asked = threading.Event()
-    numbers = [n for n in INTERRUPTIONS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in numbers}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _started(

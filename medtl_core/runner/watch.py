@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-SECONDS_BETWEEN_MEASUREMENTS = 2.0  # finding a process tree reads all of /proc, counting pages all maps
+SECONDS_BETWEEN_MEASUREMENTS = 2.0  # finding a process tree reads all of /proc, counting its pages all maps
 SECONDS_TO_ANSWER = 0.2
 
 
