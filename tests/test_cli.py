@@ -175,7 +175,7 @@ def test_data_show_writes_a_contact_sheet(medtl, project, tmp_path):
     assert (tmp_path / "s.png").is_file()
     assert medtl("data", "show", "mine", "--sheet", tmp_path / "s.png")[0] == 0
     register = project / "notebooks" / "claims.yaml"
-    assert "no PNG image" in one_line(medtl("data", "show", "mine", "--sheet", register))
+    assert "not a PNG image" in one_line(medtl("data", "show", "mine", "--sheet", register))
     assert register.read_text() == CLAIMS
 
 

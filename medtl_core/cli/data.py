@@ -63,7 +63,7 @@ def show(
     described = cards.describe(archive, registry.card(name))
     target = sheet or project_root() / "runs" / "sheets" / f"{name}.png"
     if target.is_file() and not target.read_bytes().startswith(PNG):
-        raise MedtlError(f"--sheet {target}: exists and is no PNG image; choose another file")
+        raise MedtlError(f"--sheet {target}: exists and is not a PNG image; choose another file")
     cards.contact_sheet(archive, target)
     if json:
         print(json_text.dumps(described | {"sheet": str(target)}, indent=1))

@@ -53,20 +53,22 @@ def run(
     from medtl_core.runner.interruption import interruptions_raised
     from medtl_core.runner.notebooks import choose
     from medtl_core.runner.parameters import assignments
-    from medtl_core.runner.plan import World, plan_runs
+    from medtl_core.runner.plan import InputCatalogue, plan_runs
     from medtl_core.runner.profiles import read_profile
-    from medtl_core.runner.run import RunSettings, carry_out
+    from medtl_core.runner.run import RunSettings, execute_plan
 
     root = project_folder()
     chosen_profile = read_profile(root / "notebooks" / "profiles", profile)
     notebooks = choose(root / "notebooks", notebook or [])
-    given = assignments(parameter or [])
+    overrides = assignments(parameter or [])
     chosen_device = device_for(chosen_profile, allow_cpu)
     own = root / "runs" / f"{profile}-{short_name(chosen_device)}"
     destination = run_destination(str(own) if out is None else out, root)
-    say = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
-    world = World(inspect_inputs, _registry_names)
-    plan = plan_runs(notebooks, chosen_profile, given, world, decisive_environment(chosen_device), say)
+    log = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
+    catalogue = InputCatalogue(inspect_inputs, _registry_names)
+    plan = plan_runs(
+        notebooks, chosen_profile, overrides, catalogue, decisive_environment(chosen_device), log
+    )
     settings = RunSettings(
         profile=profile,
         out=destination,
@@ -79,7 +81,7 @@ def run(
     )
     try:
         with interruptions_raised():
-            states = carry_out(plan, settings, say, require_weights)
+            states = execute_plan(plan, settings, log, require_weights)
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise

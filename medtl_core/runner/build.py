@@ -18,12 +18,12 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from medtl_core.errors import MedtlError
-from medtl_core.evidence.record_store import project_root
 from medtl_core.files import write_text
 from medtl_core.runner.interpreter import KERNEL, kernel_manager
 from medtl_core.runner.kernel_environment import kernel_environment
 from medtl_core.runner.progress import shown
 from medtl_core.runner.watch import watched
+from medtl_core.settings import project_root
 
 TIMEOUT = 1800  # seconds a cell
 WIDGET = "application/vnd.jupyter.widget-view+json"

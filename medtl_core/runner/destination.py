@@ -29,11 +29,11 @@ def run_destination(text: str, project: Path) -> Path:
     if place.exists() and not place.is_dir():
         raise MedtlError(f"--out {text}: is a file, expected a folder; choose another")
     if any((parent / KEPT).is_file() for parent in (place, *place.parents)):
-        raise MedtlError(f"--out {text}: is a kept run, expected a folder for a new one; choose another")
+        raise MedtlError(f"--out {text}: is a kept run, expected a folder for a new run; choose another")
     if not RunDirectory(place).is_one():
         strange = next((path for path in place.rglob("*") if not path.is_dir()), None)
         if strange is not None:
             raise MedtlError(
-                f"--out {text}: holds {strange.relative_to(place)} and is no folder of runs; choose another"
+                f"--out {text}: holds {strange.relative_to(place)} and is not a run directory; choose another"
             )
     return folder

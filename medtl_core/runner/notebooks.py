@@ -60,7 +60,7 @@ def read_notebook(path: Path) -> Notebook:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MedtlError(
-            f"{path}: no readable notebook ({type(error).__name__}: {error}); expected nbformat 4"
+            f"{path}: not a readable notebook ({type(error).__name__}: {error}); expected nbformat 4"
         ) from error
     if any("injected-parameters" in tags for _, _, tags in cells):
         raise MedtlError(

@@ -32,15 +32,15 @@ class RunSettings:
     fresh: bool = False
 
 
-def carry_out(
+def execute_plan(
     plan: list[PlannedRun],
     settings: RunSettings,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     check: Callable[[list[PlannedRun]], None],
 ) -> list[dict[str, Any]]:
     """Does what is not yet done of `plan`; returns the states of all its runs, in order, each with `skipped`.
 
-    `say` is told a line for each run that is skipped; `check` sees those that are not, before anything is
+    `log` is told a line for each run that is skipped; `check` sees those that are not, before anything is
     written, and may refuse them. Raises MedtlError where the run directory cannot be written, and
     KeyboardInterrupt after kernels and workers were stopped and the states written.
     """
@@ -49,7 +49,7 @@ def carry_out(
     for run in plan:
         state = None if settings.fresh else directory.finished(run.label, run.key)
         if state is not None:
-            say(
+            log(
                 f"{run.label}: already done (same notebook, parameters, code, data), "
                 f"{state['seconds']:.0f} s in its first run"
             )

@@ -80,7 +80,7 @@ class RunDirectory:
             state = json.loads(path.read_text("utf-8"))
             return {"status": state["status"], "key": state["key"], "files": state["files"]} | state
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MedtlError(f"{path}: no readable state ({error}); delete it and run again") from error
+            raise MedtlError(f"{path}: unreadable state ({error}); delete it and run again") from error
 
     def labels(self) -> list[str]:
         """Labels of all runs that this directory knows, sorted."""

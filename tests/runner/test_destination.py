@@ -41,7 +41,7 @@ def kept(project):
         (str(PACKAGE.parent), "holds the project itself"),
         ("results/kept", "is a kept run"),
         ("results/kept/new", "is a kept run"),
-        ("full", "holds deep/deeper/letter.txt and is no folder of runs"),
+        ("full", "holds deep/deeper/letter.txt and is not a run directory"),
         ("file", "is a file"),
     ],
 )

@@ -5,7 +5,7 @@ from mini_project import DEFAULTS, write_notebook
 
 from medtl_core.errors import MedtlError
 from medtl_core.runner.notebooks import choose, read_notebook
-from medtl_core.runner.plan import World, plan_runs, run_key
+from medtl_core.runner.plan import InputCatalogue, plan_runs, run_key
 from medtl_core.runner.profiles import Profile
 
 DOMAIN = DEFAULTS + 'domain: str = ""  # only this domain; any\n'
@@ -28,8 +28,8 @@ def inspect(notebook, values):
 
 
 def plan(notebooks, profile, given=None, said=None, at_hand=("phantoms", "a", "b", "absent")):
-    say = said.append if said is not None else pytest.fail
-    return plan_runs(notebooks, profile, given or {}, World(inspect, lambda: list(at_hand)), {}, say)
+    log = said.append if said is not None else pytest.fail
+    return plan_runs(notebooks, profile, given or {}, InputCatalogue(inspect, lambda: list(at_hand)), {}, log)
 
 
 @pytest.fixture
