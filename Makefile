@@ -34,7 +34,7 @@ test: $(READY) ## lint, types, unit tests, notebooks under nbval, one smoke run
 	@bash tests/run_all.sh $(BIN)
 
 notebooks: $(READY) ## rebuild the .ipynb of every notebook from its .py, with the outputs of the smoke profile
-	bash notebooks/build.sh $(BIN) $(ARGS)
+	$(BIN)/python -m medtl_core.runner.build $(ARGS)
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

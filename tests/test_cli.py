@@ -173,6 +173,10 @@ def test_data_show_writes_a_contact_sheet(medtl, project, tmp_path):
     answer = json.loads(medtl("data", "show", "mine", "--json", "--sheet", tmp_path / "s.png")[1])
     assert (answer["images"], answer["sheet"]) == (40, str(tmp_path / "s.png"))
     assert (tmp_path / "s.png").is_file()
+    assert medtl("data", "show", "mine", "--sheet", tmp_path / "s.png")[0] == 0
+    register = project / "notebooks" / "claims.yaml"
+    assert "not a PNG image" in one_line(medtl("data", "show", "mine", "--sheet", register))
+    assert register.read_text() == CLAIMS
 
 
 def test_data_verify(medtl, tmp_path, monkeypatch):

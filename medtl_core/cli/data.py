@@ -12,6 +12,8 @@ from medtl_core.errors import MedtlError
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Name = Annotated[str, typer.Argument(help="Name of a data set; `medtl data list` shows them.")]
 
+PNG = b"\x89PNG"
+
 data_app = typer.Typer(help="Data sets: list, fetch, show, verify, audit.", no_args_is_help=False)
 
 
@@ -47,7 +49,8 @@ def fetch(name: Name) -> None:
 def show(
     name: Name,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The contact sheet [default: runs/sheets/NAME.png].")
+        Path | None,
+        typer.Option(metavar="FILE", help="Contact sheet; runs/sheets/NAME.png if none is given."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -59,6 +62,8 @@ def show(
     archive = registry.load(name)
     described = cards.describe(archive, registry.card(name))
     target = sheet or project_root() / "runs" / "sheets" / f"{name}.png"
+    if target.is_file() and not target.read_bytes().startswith(PNG):
+        raise MedtlError(f"--sheet {target}: exists and is not a PNG image; choose another file")
     cards.contact_sheet(archive, target)
     if json:
         print(json_text.dumps(described | {"sheet": str(target)}, indent=1))

@@ -16,10 +16,11 @@ def pretrain(
         typer.Argument(metavar="DATASET[:DOMAIN]...", help="Data sets to train on, pooled if several."),
     ],
     tag: Annotated[
-        str | None, typer.Option(help="The file is BACKBONE.TAG.safetensors [default: the data sets' names].")
+        str | None,
+        typer.Option(help="The file is BACKBONE.TAG.safetensors; the data sets' names if none is given."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for the file [default: MEDTL_WEIGHTS].")
+        Path | None, typer.Option(metavar="DIR", help="Folder for the file; MEDTL_WEIGHTS if none is given.")
     ] = None,
     image_size: Annotated[int, typer.Option(min=28, max=512, metavar="PIXELS")] = 64,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps, in whole epochs.")] = 500,
@@ -32,11 +33,15 @@ def pretrain(
     if folder is None:
         raise MedtlError("pretrain: no folder for the weights, expected --out DIR or MEDTL_WEIGHTS; give one")
     from medtl_core.backbones.weight_card import checked_tag, save_weights
+    from medtl_core.backbones.zoo import architecture_of
     from medtl_core.transfer.pretraining import Source
     from medtl_core.transfer.pretraining import pretrain as train
 
     parsed = [Source.parse(source) for source in sources]
     name = checked_tag(tag or "-".join("-".join(filter(None, (s.dataset, s.domain))) for s in parsed))
+    file = folder / f"{architecture_of(backbone)}.{name}.safetensors"
+    if file.exists():
+        raise MedtlError(f"pretrain: {file} exists already; choose another --tag or --out, or delete it")
     trained, card = train(
         backbone,
         parsed,

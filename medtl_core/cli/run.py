@@ -1,7 +1,6 @@
 """`medtl run` and `medtl notebooks`."""
 
 import json as json_text
-import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from medtl_core.runner.profiles import Profile
 
 SOURCES = ("related", "unrelated")  # parameters that name a further archive as ARCHIVE or ARCHIVE:DOMAIN
+INTERRUPTED = "interrupted; the same command continues: finished notebooks and trials are kept"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -37,7 +37,7 @@ def run(
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers see this folder.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Run directory [default: runs/PROFILE-DEVICE].")
+        str | None, typer.Option(metavar="DIR", help="Run directory; runs/PROFILE-DEVICE if none is given.")
     ] = None,
     allow_cpu: Annotated[
         bool, typer.Option("--allow-cpu", help="Run a profile for a GPU without one.")
@@ -48,24 +48,30 @@ def run(
 ) -> None:
     """Run notebooks; print their verdicts and write a report. Exit status 1 if a notebook failed."""
     from medtl_core.cli.summary import show_run
+    from medtl_core.runner.destination import run_destination
     from medtl_core.runner.environment import decisive_environment, short_name
+    from medtl_core.runner.interruption import interruptions_raised
     from medtl_core.runner.notebooks import choose
     from medtl_core.runner.parameters import assignments
-    from medtl_core.runner.plan import World, plan_runs
+    from medtl_core.runner.plan import InputCatalogue, plan_runs
     from medtl_core.runner.profiles import read_profile
-    from medtl_core.runner.run import RunSettings, carry_out
+    from medtl_core.runner.run import RunSettings, execute_plan
 
     root = project_folder()
     chosen_profile = read_profile(root / "notebooks" / "profiles", profile)
     notebooks = choose(root / "notebooks", notebook or [])
-    given = assignments(parameter or [])
+    overrides = assignments(parameter or [])
     chosen_device = device_for(chosen_profile, allow_cpu)
-    say = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
-    world = World(inspect_inputs, _registry_names)
-    plan = plan_runs(notebooks, chosen_profile, given, world, decisive_environment(chosen_device), say)
+    own = root / "runs" / f"{profile}-{short_name(chosen_device)}"
+    destination = run_destination(str(own) if out is None else out, root)
+    log = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
+    catalogue = InputCatalogue(inspect_inputs, _registry_names)
+    plan = plan_runs(
+        notebooks, chosen_profile, overrides, catalogue, decisive_environment(chosen_device), log
+    )
     settings = RunSettings(
         profile=profile,
-        out=(out or root / "runs" / f"{profile}-{short_name(chosen_device)}").absolute(),
+        out=destination,
         store=store_folder(),
         device=chosen_device,
         workers=workers,
@@ -73,14 +79,11 @@ def run(
         timeout=timeout,
         fresh=fresh,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # a polite kill, in the background too, is a Ctrl-C
-        signal.signal(number, signal.default_int_handler)
     try:
-        states = carry_out(plan, settings, say, require_weights)
+        with interruptions_raised():
+            states = execute_plan(plan, settings, log, require_weights)
     except KeyboardInterrupt:
-        typer.echo(
-            "interrupted; the same command continues: finished notebooks and trials are kept", err=True
-        )
+        typer.echo(INTERRUPTED, err=True)
         raise
     raise typer.Exit(show_run(states, settings.out, as_json=json))
 

@@ -71,9 +71,9 @@ def describe(device: str) -> dict[str, Any]:
 
 def cores() -> int:
     """CPU cores that this process may use: its affinity, and the container's quota where there is one."""
-    from dask.system import CPU_COUNT
+    from joblib import cpu_count
 
-    return int(CPU_COUNT)
+    return int(cpu_count())
 
 
 def thread_variables(threads: int) -> dict[str, str]:
@@ -116,6 +116,12 @@ def _processor() -> str:
 
 
 def _memory_gib() -> float:
-    from distributed.system import MEMORY_LIMIT
+    """Memory of the machine, or of the container where that has less (cgroup version 2, else version 1)."""
+    import psutil
 
-    return round(MEMORY_LIMIT / 2**30, 1)
+    limits = [psutil.virtual_memory().total]
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):
+        path = Path("/sys/fs/cgroup") / file
+        if path.is_file() and (found := path.read_text().strip()).isdecimal():
+            limits.append(int(found))
+    return round(min(limits) / 2**30, 1)

@@ -1,27 +1,32 @@
-"""Notebooks side by side on Dask workers: on this machine, or on a scheduler that is given."""
+"""Notebooks side by side: in threads of this process, each with its own kernel, or on a Dask scheduler."""
 
-import logging
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+import errno
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
-
-import dask
-from distributed import Client, Future, LocalCluster, as_completed
+from typing import Any, Protocol
 
 from medtl_core.errors import MedtlError
-from medtl_core.runner import worker
+from medtl_core.runner.interruption import interruptions_noted
 from medtl_core.runner.task import KernelTask, Outcome, failure
 
-SECONDS_TO_STOP = 10
-SECONDS_TO_CONNECT = 5
-CONFIG = {
-    # Dask's own thread and allocator settings are meant for NumPy tasks, not for kernels below its workers.
-    "distributed.nanny.pre-spawn-environ": {},
-    "distributed.scheduler.allowed-failures": 0,
-}
+SECONDS_BETWEEN_LOOKS = 0.1
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class Pending(Protocol):
+    """A run that ends some time: a future of the standard library's or of Dask's."""
+
+    def done(self) -> bool: ...
+
+    def exception(self) -> BaseException | None: ...
+
+    def result(self) -> Any: ...
 
 
 def run_tasks(
@@ -32,101 +37,62 @@ def run_tasks(
     on_cells: Callable[[str, int, int], None],
     on_outcome: Callable[[str, Outcome], None],
 ) -> None:
-    """Runs the tasks on `workers` local processes, or on the Dask scheduler at an address `scheduler`.
+    """Runs the tasks, `workers` at a time on this machine, or on the Dask scheduler at `scheduler`.
 
     `on_cells(label, done, total)` is called from another thread as cells end, `on_outcome(label, outcome)`
-    from this one as runs end. On KeyboardInterrupt kernels and workers are stopped before it is raised again.
-    MedtlError when the scheduler cannot be reached or a worker cannot write.
+    from this one, the main thread, as runs end. Raises KeyboardInterrupt after SIGINT, SIGTERM or SIGHUP,
+    once the kernels are stopped; MedtlError when the scheduler cannot be reached or a run cannot write.
     """
-    topic = f"medtl-{uuid4()}"
-    with _client(workers, scheduler) as client:
-        client.subscribe_topic(
-            topic, lambda event: on_cells(event[1]["label"], event[1]["done"], event[1]["total"])
-        )
-        waiting = {
-            client.submit(worker.execute, task, topic, key=f"{task.label}-{uuid4()}", pure=False): task.label
-            for task in tasks
-        }
-        try:
-            for future in as_completed(list(waiting), loop=client.loop):
-                on_outcome(waiting[future], _outcome(future, waiting[future]))
-        except BaseException:
-            _stop(client, list(waiting))
-            raise
+    with interruptions_noted() as interrupted, _started(tasks, workers, scheduler, on_cells) as running:
+        waiting = dict(running)
+        while waiting:
+            if interrupted():
+                raise KeyboardInterrupt
+            for label in [label for label, future in waiting.items() if future.done()]:
+                on_outcome(label, outcome_of(waiting.pop(label), label))
+            time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _outcome(future: Future, label: str) -> Outcome:
+def outcome_of(future: Pending, label: str) -> Outcome:
+    """How a run that is done ended. MedtlError if it could not write."""
     error = future.exception()
     if error is None:
         return future.result()
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
         place = Path(str(error.filename)).name if error.filename else label
-        raise MedtlError(
-            f"{label}: {place}: {error.strerror or error}; free space or choose another --out"
-        ) from error
+        raise MedtlError(f"{label}: {place}: {error.strerror}; free space or choose another --out") from error
     message = " ".join(str(error).split())
-    return Outcome("failed", 0.0, 0, 0, 0, failure(type(error).__name__, message))
+    lines = traceback.format_exception(error)
+    return Outcome("failed", 0.0, 0, 0, 0, failure(type(error).__name__, message, lines))
 
 
-def require_scheduler(address: str) -> None:
-    """MedtlError if no Dask scheduler answers at `address`."""
-    _connected(address).close()
+def _started(
+    tasks: list[KernelTask],
+    workers: int,
+    scheduler: str | None,
+    on_cells: Callable[[str, int, int], None],
+) -> AbstractContextManager[Mapping[str, Pending]]:
+    if scheduler is None:
+        return _in_threads(tasks, workers, on_cells)
+    from medtl_core.runner.worker import on_scheduler
 
-
-def _connected(address: str) -> Client:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    try:
-        return Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise MedtlError(
-            f"--scheduler {address}: no Dask scheduler answers there, expected an address such as tcp://HOST:8786"
-        ) from error
+    return on_scheduler(tasks, scheduler, on_cells)
 
 
 @contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if scheduler is not None:
-        with _connected(scheduler) as client:
-            yield client
-        return
-    with (
-        dask.config.set(CONFIG),
-        _cluster(workers) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+def _in_threads(
+    tasks: list[KernelTask], workers: int, on_cells: Callable[[str, int, int], None]
+) -> Iterator[dict[str, Pending]]:
+    """The runs by label. What runs still when the context ends is stopped, and waited for."""
+    from medtl_core.runner.kernel import run_notebook
 
-
-def _cluster(workers: int) -> LocalCluster:
-    """Local workers. SIGINT is held back meanwhile, so that they, and what they start, inherit it blocked.
-
-    Ctrl-C reaches every process of the terminal; only this one is to answer it, and to stop its workers.
-    """
-    resource_tracker.ensure_running()  # it would be started with the workers, and unblocks SIGINT for them
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,
-            dashboard_address=None,
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else it wants port 8787, and warns
-            silence_logs=logging.CRITICAL,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _stop(client: Client, futures: list[Future]) -> None:
-    """Cancels the tasks; each worker then kills its kernel, which is waited for."""
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        # A signal to the whole process group may have ended workers already; their kernels end with them.
-        with suppress(OSError, TimeoutError):
-            client.cancel(futures, force=True)
-            client.run(worker.wait_until_idle, SECONDS_TO_STOP, on_error="ignore")
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    stop = threading.Event()
+    with ThreadPoolExecutor(workers, "medtl-notebook") as pool:
+        try:
+            yield {
+                task.label: pool.submit(run_notebook, task, partial(on_cells, task.label), stop.is_set)
+                for task in tasks
+            }
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)

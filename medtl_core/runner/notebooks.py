@@ -47,7 +47,11 @@ def choose(folder: Path, wanted: Iterable[str]) -> list[Notebook]:
 
 
 def read_notebook(path: Path) -> Notebook:
-    """Reads a notebook (nbformat 4). MedtlError for anything else, or without one `parameters` cell."""
+    """Reads a notebook (nbformat 4).
+
+    MedtlError for anything else, without one `parameters` cell, or for the executed copy of a notebook: its
+    cell `injected-parameters` would silently undo the parameters of the next run.
+    """
     try:
         content = json.loads(path.read_text("utf-8"))
         cells = tuple(
@@ -56,8 +60,13 @@ def read_notebook(path: Path) -> Notebook:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MedtlError(
-            f"{path}: no readable notebook ({type(error).__name__}: {error}); expected nbformat 4"
+            f"{path}: not a readable notebook ({type(error).__name__}: {error}); expected nbformat 4"
         ) from error
+    if any("injected-parameters" in tags for _, _, tags in cells):
+        raise MedtlError(
+            f"{path}: is the executed copy of a notebook (a cell is tagged `injected-parameters`), "
+            f"expected the notebook itself; restore it, or make it again: make notebooks ARGS={path.stem}"
+        )
     declaring = [source for kind, source, tags in cells if kind == "code" and "parameters" in tags]
     if len(declaring) != 1:
         raise MedtlError(f"{path}: {len(declaring)} cells tagged `parameters`, expected 1")

@@ -101,7 +101,7 @@ def read_parameters(source: str, notebook: str) -> Parameters:
         body = ast.parse(source).body
     except SyntaxError as error:
         raise MedtlError(
-            f"{notebook}: its parameters cell is no Python, line {error.lineno}: {error.msg}"
+            f"{notebook}: its parameters cell is not valid Python, line {error.lineno}: {error.msg}"
         ) from error
     comments = _comments(source)
     declared = tuple(_parameter(node, comments, notebook) for node in body)

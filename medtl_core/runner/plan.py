@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from medtl_core.errors import MedtlError
+from medtl_core.runner.labels import distinct_labels, run_label
 from medtl_core.runner.notebooks import Notebook
 from medtl_core.runner.profiles import Budget, Profile
 from medtl_core.source_hash import PACKAGE, package_hash
@@ -16,7 +16,7 @@ EVERY = "*"
 
 
 @dataclass(frozen=True)
-class World:
+class InputCatalogue:
     """What runs depend on outside the notebooks.
 
     `inspect`: notebook and parameters -> checksums of the data (and weights) that they name; MedtlError for
@@ -38,82 +38,87 @@ class PlannedRun:
     inputs: dict[str, str]
     key: str
 
-    @property
-    def overrides(self) -> dict[str, Any]:
-        """The parameters that differ from the notebook's defaults."""
-        defaults = self.notebook.parameters.defaults
-        return {name: value for name, value in self.parameters.items() if value != defaults[name]}
-
 
 @dataclass(frozen=True)
-class _Wish:
+class RequestedRun:
     """Parameters of a run; `optional`: the profile asked for whatever data set is at hand and can be used."""
 
     notebook: Notebook
     values: dict[str, Any]
     optional: bool
 
+    @property
+    def label(self) -> str:
+        return run_label(self.notebook.name, self.values, self.notebook.parameters.defaults)
+
 
 def plan_runs(
     notebooks: Iterable[Notebook],
     profile: Profile,
-    given: Mapping[str, str],
-    world: World,
+    overrides: Mapping[str, str],
+    catalogue: InputCatalogue,
     environment: Mapping[str, Any],
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> list[PlannedRun]:
     """All runs, checked: MedtlError for an unknown, ill-typed or out-of-range parameter, and for bad data.
 
-    `given` are the texts of -p: each applies to every notebook that declares it, and one that none declares
-    is refused. A given `dataset` takes the place of the profile's data sets (`runs`). `say` is told a line
+    `overrides` are the texts of -p: each applies to every notebook that declares it, and one that none
+    declares is refused. A `dataset` among them takes the place of the profile's (`runs`). `log` gets a line
     for each data set that the profile takes if it can, and cannot.
     """
     notebooks = list(notebooks)
     declared = sorted({name for notebook in notebooks for name in notebook.parameters.names})
-    for name in given:
+    for name in overrides:
         if name not in declared:
             names = ", ".join(notebook.name for notebook in notebooks)
             raise MedtlError(
                 f"-p {name}: unknown parameter of {names}; declared there: {', '.join(declared) or 'none'}"
             )
-    wishes = [wish for notebook in notebooks for wish in _wishes(notebook, profile, given, world)]
-    settled: list[tuple[_Wish, dict[str, str]]] = []
-    for wish in wishes:
+    requested = [
+        request
+        for notebook in notebooks
+        for request in _requested_runs(notebook, profile, overrides, catalogue.at_hand)
+    ]
+    settled: list[tuple[RequestedRun, dict[str, str]]] = []
+    for request in requested:
         try:
-            settled.append((wish, world.inspect(wish.notebook, wish.values)))
+            settled.append((request, catalogue.inspect(request.notebook, request.values)))
         except MedtlError as error:
-            if not wish.optional:
+            if not request.optional:
                 raise
-            say(f"{_label(wish, domains=True)}: left out, {error}")
+            log(f"{request.label}: left out, {error}")
+    labels = distinct_labels([r.label for r, _ in settled], [r.values for r, _ in settled])
     runs = []
-    for label, (wish, inputs) in zip(_labels([wish for wish, _ in settled]), settled, strict=True):
-        budget = profile.plan(wish.notebook.name).budget or profile.budget
-        key = run_key(wish.notebook, wish.values, inputs, environment)
-        runs.append(PlannedRun(label, wish.notebook, wish.values, budget, inputs, key))
+    for label, (request, inputs) in zip(labels, settled, strict=True):
+        budget = profile.plan(request.notebook.name).budget or profile.budget
+        key = run_key(request.notebook, request.values, inputs, environment)
+        runs.append(PlannedRun(label, request.notebook, request.values, budget, inputs, key))
     if not runs:
         raise MedtlError(f"profile {profile.name}: none of its data sets can be used, so nothing can be run")
     return runs
 
 
-def _wishes(notebook: Notebook, profile: Profile, given: Mapping[str, str], world: World) -> list[_Wish]:
+def _requested_runs(
+    notebook: Notebook, profile: Profile, overrides: Mapping[str, str], at_hand: Callable[[], list[str]]
+) -> list[RequestedRun]:
     """Each distinct run of one notebook under a profile and -p options, with its full parameters."""
     own = notebook.parameters
     plan = profile.plan(notebook.name)
     source = f"profile {profile.name}"
-    chosen = own.check({n: v for n, v in given.items() if n in own.names}, "-p", text=True)
+    chosen = own.check({n: v for n, v in overrides.items() if n in own.names}, "-p", text=True)
     common = own.check(plan.parameters, source)
     runs = [(own.check(run, source), plan.optional) for run in plan.runs]
     if "dataset" in chosen:
         runs = [({}, False)]
     named = {run.get("dataset") for run, _ in runs}
-    distinct: list[_Wish] = []
+    distinct: list[RequestedRun] = []
     for run, optional in runs:
         every = run.get("dataset") == EVERY
-        sets = [run | {"dataset": name} for name in world.at_hand() if name not in named] if every else [run]
+        sets = [run | {"dataset": name} for name in at_hand() if name not in named] if every else [run]
         for values in sets:
-            wish = _Wish(notebook, own.defaults | common | values | chosen, optional or every)
-            if wish.values not in [other.values for other in distinct]:
-                distinct.append(wish)
+            request = RequestedRun(notebook, own.defaults | common | values | chosen, optional or every)
+            if request.values not in [other.values for other in distinct]:
+                distinct.append(request)
     return distinct
 
 
@@ -140,23 +145,3 @@ def _rooms_in_kernels() -> list[str]:
         path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
     )
     return [name for name in found if name != "runner" and not name.startswith("cli")]
-
-
-def _labels(wishes: list[_Wish]) -> list[str]:
-    """File stems: NOTEBOOK, NOTEBOOK@DATASET where that is not the default one, -DOMAIN where needed."""
-    plain = [_label(wish, domains=False) for wish in wishes]
-    full = [_label(wish, domains=True) for wish in wishes]
-    labels = [p if plain.count(p) == 1 else f for p, f in zip(plain, full, strict=True)]
-    return [
-        label if labels.index(label) == index else f"{label}-{labels[: index + 1].count(label)}"
-        for index, label in enumerate(labels)
-    ]
-
-
-def _label(wish: _Wish, *, domains: bool) -> str:
-    dataset = str(wish.values.get("dataset", ""))
-    domain = str(wish.values.get("domain", "")) if domains else ""
-    default = str(wish.notebook.parameters.defaults.get("dataset", ""))
-    parts = [part for part in (dataset if dataset != default or domain else "", domain) if part]
-    suffix = re.sub(r"[^A-Za-z0-9_.-]+", "_", "-".join(parts))
-    return f"{wish.notebook.name}@{suffix}" if suffix else wish.notebook.name

@@ -61,7 +61,7 @@ def read_profile(folder: Path, name: str) -> Profile:
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise MedtlError(f"{path}: no readable YAML ({' '.join(str(error).split())})") from error
+        raise MedtlError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
     try:
         profile = Profile.model_validate(content)
     except ValidationError as error:

@@ -32,15 +32,15 @@ class RunSettings:
     fresh: bool = False
 
 
-def carry_out(
+def execute_plan(
     plan: list[PlannedRun],
     settings: RunSettings,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     check: Callable[[list[PlannedRun]], None],
 ) -> list[dict[str, Any]]:
     """Does what is not yet done of `plan`; returns the states of all its runs, in order, each with `skipped`.
 
-    `say` is told a line for each run that is skipped; `check` sees those that are not, before anything is
+    `log` is told a line for each run that is skipped; `check` sees those that are not, before anything is
     written, and may refuse them. Raises MedtlError where the run directory cannot be written, and
     KeyboardInterrupt after kernels and workers were stopped and the states written.
     """
@@ -49,7 +49,7 @@ def carry_out(
     for run in plan:
         state = None if settings.fresh else directory.finished(run.label, run.key)
         if state is not None:
-            say(
+            log(
                 f"{run.label}: already done (same notebook, parameters, code, data), "
                 f"{state['seconds']:.0f} s in its first run"
             )
@@ -58,9 +58,9 @@ def carry_out(
     if todo:
         check(todo)
         if settings.scheduler:
-            from medtl_core.runner.execute import require_scheduler
+            from medtl_core.runner.worker import require_workers
 
-            require_scheduler(settings.scheduler)
+            require_workers(settings.scheduler)
         directory.prepare()
         with directory.locked():
             write_json(settings.out / "environment.json", describe(settings.device))
@@ -78,9 +78,11 @@ def _execute(
     tasks, states = [], {}
     for run in todo:
         staging = directory.clear_staging(run.label)
-        executed = directory.executed(run.label)
+        executed, scratch = directory.executed(run.label), staging / "kernel"
         env = threads | _kernel_environment(settings, staging)
-        tasks.append(KernelTask(run.label, run.notebook.path, executed, run.overrides, env, settings.timeout))
+        tasks.append(
+            KernelTask(run.label, run.notebook.path, executed, scratch, run.parameters, env, settings.timeout)
+        )
         states[run.label] = _begun(run, directory, settings)
         directory.write(run.label, states[run.label])
 

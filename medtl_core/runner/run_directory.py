@@ -18,6 +18,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.files import write_text
 
 NEEDED_MIB = 50
+LOCK = ".lock"  # beside state/, it marks a folder of runs
 PUBLISHED = ("records", "predictions")
 
 
@@ -26,6 +27,10 @@ class RunDirectory:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def is_one(self) -> bool:
+        """Whether runs were written here before: `prepare` has made the folder what it is."""
+        return (self.root / "state").is_dir() and (self.root / LOCK).is_file()
 
     def executed(self, label: str) -> Path:
         return self.root / "notebooks" / f"{label}.ipynb"
@@ -48,6 +53,7 @@ class RunDirectory:
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root) as probe:
                 probe.write(b"\0" * 4096)
+            (self.root / LOCK).touch()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -55,7 +61,7 @@ class RunDirectory:
         import fcntl
 
         with _as_one_line(self.root):
-            lock = open(self.root / ".lock", "w")  # noqa: SIM115
+            lock = open(self.root / LOCK, "w")  # noqa: SIM115
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,7 +80,7 @@ class RunDirectory:
             state = json.loads(path.read_text("utf-8"))
             return {"status": state["status"], "key": state["key"], "files": state["files"]} | state
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MedtlError(f"{path}: no readable state ({error}); delete it and run again") from error
+            raise MedtlError(f"{path}: unreadable state ({error}); delete it and run again") from error
 
     def labels(self) -> list[str]:
         """Labels of all runs that this directory knows, sorted."""

@@ -1,4 +1,4 @@
-"""What is asked of a worker for one notebook, and how it ended."""
+"""What is asked for one notebook, and how it ended."""
 
 import re
 from collections.abc import Sequence
@@ -11,14 +11,16 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class KernelTask:
-    """What a worker needs to run one notebook.
+    """What is needed to run one notebook.
 
-    `timeout` in seconds a cell; `env` is added to the worker's own environment, its thread settings included.
+    `scratch` takes what the kernel needs for itself while it runs; `env` is added to the environment of the
+    process that starts it; `timeout` in seconds a cell.
     """
 
     label: str
     source: Path
     executed: Path
+    scratch: Path
     parameters: dict[str, Any]
     env: dict[str, str]
     timeout: int
@@ -31,6 +33,7 @@ class Outcome:
     `peak_memory` is the largest resident size in bytes of the kernel and its child processes that was seen,
     looking every other second; on Linux pages that they share count once.
     `error`: cell (number of the code cell, 0 if none is to blame), name, message, traceback (lines of text).
+    `no_page`: why the executed notebook could not be made a page.
     """
 
     status: str
@@ -39,6 +42,7 @@ class Outcome:
     cells: int
     total: int
     error: dict[str, Any] | None = None
+    no_page: str | None = None
 
 
 def failure(name: str, message: str, traceback: Sequence[str] = (), cell: int = 0) -> dict[str, Any]:

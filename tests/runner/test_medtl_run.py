@@ -58,7 +58,7 @@ def test_a_run_ends_with_verdicts_and_the_report_and_is_not_done_twice(project, 
     assert "C001" in out
     assert "C002" not in out
     assert "1 pending, 1 supported" in out
-    assert "01_first 3/3 cells" in err.splitlines()
+    assert "01_first 4/4 cells" in err.splitlines()
     assert report.is_file()
     rows = json.loads((project / "runs" / "smoke-cpu" / "ledger.json").read_text())
     assert [row["verdict"] for row in rows] == ["supported", "pending"]
@@ -131,10 +131,14 @@ def test_bad_input_that_shows_inside_a_notebook_is_bad_input(project, name, mess
         (["-p", "dataset=absent"], "data set 'absent'"),
         (["--workers", "0"], "--workers"),
         (["--color"], "--color"),
-        (["--out", "notebooks/claims.yaml/x"], "claims.yaml/x: cannot be written"),
+        (["--out", "file/x"], "file/x: cannot be written"),
+        (["--out", ""], "--out: found empty text"),
+        (["--out", "."], "holds the project itself"),
+        (["--out", "notebooks"], "lies in the project's notebooks/"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(project, medtl, arguments, found):
+    (project / "file").touch()
     assert found in refused(medtl, project, "run", *arguments)
 
 
@@ -229,7 +233,7 @@ def test_ctrl_c_stops_the_kernels_and_the_next_run_continues(project, medtl):
     wait_for(lambda: done.is_file() and json.loads(done.read_text())["status"] == "done", process)
     wait_for(lambda: executed.is_file() and '"status": "running"' in executed.read_text(), process)
     family = psutil.Process(process.pid).children(recursive=True)
-    assert len([p for p in family if "ipykernel_launcher" in " ".join(p.cmdline())]) == 1
+    assert len([p for p in family if "medtl_core.runner.kernel_process" in " ".join(p.cmdline())]) == 1
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the command
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

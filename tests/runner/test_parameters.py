@@ -117,7 +117,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(declared):
         ("seeds: tuple = ()  # seeds; any", "has type tuple"),
         ("name: str = 'a'  # name; 1 to 5", "range '1 to 5'"),
         ("a: int = 1  # a; any\na: int = 1  # a; any", "declares 'a' twice"),
-        ("a: int = ", "no Python, line 1"),
+        ("a: int = ", "not valid Python, line 1"),
     ],
 )
 def test_a_cell_that_breaks_the_form_is_refused(cell, found):

@@ -1,9 +1,11 @@
+import json
+
 import pytest
 from mini_project import DEFAULTS, write_notebook
 
 from medtl_core.errors import MedtlError
 from medtl_core.runner.notebooks import choose, read_notebook
-from medtl_core.runner.plan import World, plan_runs, run_key
+from medtl_core.runner.plan import InputCatalogue, plan_runs, run_key
 from medtl_core.runner.profiles import Profile
 
 DOMAIN = DEFAULTS + 'domain: str = ""  # only this domain; any\n'
@@ -26,8 +28,8 @@ def inspect(notebook, values):
 
 
 def plan(notebooks, profile, given=None, said=None, at_hand=("phantoms", "a", "b", "absent")):
-    say = said.append if said is not None else pytest.fail
-    return plan_runs(notebooks, profile, given or {}, World(inspect, lambda: list(at_hand)), {}, say)
+    log = said.append if said is not None else pytest.fail
+    return plan_runs(notebooks, profile, given or {}, InputCatalogue(inspect, lambda: list(at_hand)), {}, log)
 
 
 @pytest.fixture
@@ -37,25 +39,22 @@ def notebook(tmp_path):
 
 def test_a_notebook_that_the_profile_does_not_list_runs_with_its_defaults(notebook):
     (run,) = plan([notebook], profile())
-    assert (run.label, run.parameters, run.overrides) == (
-        "02_x",
-        {"dataset": "phantoms", "seeds": 3, "domain": ""},
-        {},
-    )
+    assert (run.label, run.parameters) == ("02_x", {"dataset": "phantoms", "seeds": 3, "domain": ""})
     assert run.budget.minutes == 1
 
 
 def test_runs_of_a_profile_are_told_apart_by_data_set_and_domain(notebook):
     runs = [{"dataset": "a", "domain": "x"}, {"dataset": "a", "domain": "y"}, {"dataset": "b"}, {}]
     found = plan([notebook], profile(**{"02_x": {"parameters": {"seeds": 5}, "runs": runs}}))
-    assert [run.label for run in found] == ["02_x@a-x", "02_x@a-y", "02_x@b", "02_x"]
+    assert [run.label for run in found] == ["02_x@a@x", "02_x@a@y", "02_x@b", "02_x"]
     assert {run.parameters["seeds"] for run in found} == {5}
-    assert found[0].overrides == {"dataset": "a", "domain": "x", "seeds": 5}
+    assert found[0].parameters == {"dataset": "a", "domain": "x", "seeds": 5}
 
 
-def test_runs_that_share_data_set_and_domain_are_numbered(notebook):
+def test_runs_that_share_data_set_and_domain_have_labels_of_their_own(notebook):
     found = plan([notebook], profile(**{"02_x": {"runs": [{"seeds": 1}, {"seeds": 2}]}}))
-    assert [run.label for run in found] == ["02_x", "02_x-2"]
+    assert [run.label.partition("+")[0] for run in found] == ["02_x", "02_x"]
+    assert len({run.label for run in found}) == 2
 
 
 def test_a_given_data_set_takes_the_place_of_the_profiles(notebook):
@@ -85,7 +84,7 @@ def test_every_data_set_at_hand_that_no_other_run_names(notebook):
     said = []
     runs = [{"dataset": "a", "domain": "x"}, {"dataset": "*"}]
     found = plan([notebook], profile(**{"02_x": {"runs": runs}}), said=said)
-    assert [run.label for run in found] == ["02_x@a", "02_x", "02_x@b"]
+    assert [run.label for run in found] == ["02_x@a@x", "02_x", "02_x@b"]
     assert said == ["02_x@absent: left out, data set 'absent': not at hand"]
 
 
@@ -161,4 +160,13 @@ def test_files_that_are_no_notebooks_are_refused(tmp_path, content):
     path = tmp_path / "01_a.ipynb"
     path.write_text(content)
     with pytest.raises(MedtlError, match=r"01_a\.ipynb: "):
+        read_notebook(path)
+
+
+def test_an_executed_copy_is_no_source(tmp_path):
+    path = write_notebook(tmp_path / "02_x.ipynb", "seeds = 5")
+    content = json.loads(path.read_text())
+    content["cells"][2]["metadata"]["tags"] = ["injected-parameters"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(MedtlError, match=r"executed copy .* make notebooks ARGS=02_x"):
         read_notebook(path)

@@ -4,7 +4,7 @@ import pytest
 
 from medtl_core.errors import MedtlError
 from medtl_core.runner.notebooks import choose
-from medtl_core.runner.plan import World, plan_runs
+from medtl_core.runner.plan import InputCatalogue, plan_runs
 from medtl_core.runner.profiles import profile_names, read_profile
 
 PROJECT = Path(__file__).parents[2] / "notebooks"
@@ -13,7 +13,7 @@ GOOD = "name: x\ndescription: d\nbudget: {minutes: 1, memory_gib: 2}\n"
 
 def test_the_projects_profiles_fit_its_notebooks():
     assert profile_names(PROJECT / "profiles") == ["full", "headline", "smoke", "teach"]
-    world = World(lambda notebook, values: {}, lambda: ["phantoms", "breastmnist"])
+    world = InputCatalogue(lambda notebook, values: {}, lambda: ["phantoms", "breastmnist"])
     for name in profile_names(PROJECT / "profiles"):
         profile = read_profile(PROJECT / "profiles", name)
         runs = plan_runs(choose(PROJECT, []), profile, {}, world, {}, lambda line: None)
@@ -34,7 +34,7 @@ def test_smoke_is_the_notebooks_own_defaults():
         (GOOD.replace("name: x", "name: y"), "name is 'y', expected 'x'"),
         (GOOD + "notebooks: {n: {runs: []}}\n", "notebooks.n.runs"),
         ("- 1\n", "the file"),
-        ("{", "no readable YAML"),
+        ("{", "not valid YAML"),
     ],
 )
 def test_a_profile_that_breaks_the_form_is_refused(tmp_path, text, found):

@@ -99,5 +99,5 @@ def test_a_full_disk_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
 @pytest.mark.parametrize("content", ["", "[]", json.dumps({"status": "done"})])
 def test_a_state_that_cannot_be_read_is_refused(directory, content):
     (directory.root / "state" / "a.json").write_text(content)
-    with pytest.raises(MedtlError, match=r"a\.json: no readable state"):
+    with pytest.raises(MedtlError, match=r"a\.json: unreadable state"):
         directory.state("a")

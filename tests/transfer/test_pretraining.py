@@ -88,6 +88,10 @@ def test_the_command_writes_a_file_that_is_found_again(archives, monkeypatch, ca
     monkeypatch.setenv("MEDTL_WEIGHTS", str(folder))
     found = zoo.build("resnet18.grey-left-colour", num_classes=2, pretrained=True)
     assert found.weights.startswith("file resnet18.grey-left-colour.safetensors")
+    before = path.read_bytes()
+    assert medtl(monkeypatch, "pretrain", "resnet18", "grey:left", "colour", *quick) == 2
+    assert "exists already; choose another --tag or --out" in capsys.readouterr().err
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

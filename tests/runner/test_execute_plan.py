@@ -7,12 +7,12 @@ import pytest
 from mini_project import write_notebook
 
 from medtl_core.errors import MedtlError
-from medtl_core.runner import execute
+from medtl_core.runner import execute, worker
 from medtl_core.runner.environment import cores
 from medtl_core.runner.notebooks import choose
-from medtl_core.runner.plan import World, plan_runs
+from medtl_core.runner.plan import InputCatalogue, plan_runs
 from medtl_core.runner.profiles import Profile
-from medtl_core.runner.run import RunSettings, carry_out
+from medtl_core.runner.run import RunSettings, execute_plan
 from medtl_core.runner.task import Outcome
 
 ENVIRONMENT = """\
@@ -40,8 +40,8 @@ def planned(folder, **given):
     profile = Profile.model_validate(
         {"name": "smoke", "description": "d", "budget": {"minutes": 1, "memory_gib": 0.15}}
     )
-    world = World(lambda notebook, values: {values["dataset"]: "checksum"}, lambda: [])
-    return plan_runs(choose(folder / "notebooks", []), profile, given, world, {"torch": "2"}, pytest.fail)
+    catalogue = InputCatalogue(lambda notebook, values: {values["dataset"]: "checksum"}, lambda: [])
+    return plan_runs(choose(folder / "notebooks", []), profile, given, catalogue, {"torch": "2"}, pytest.fail)
 
 
 def allow(runs):
@@ -61,8 +61,8 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MEDTL_STORE", raising=False)
         others = [run for run in plan if run.label != "03_slow"]
-        states = carry_out(others, settings(folder, workers=2, timeout=120), pytest.fail, allow)
-        states += carry_out(only(plan, "03_slow"), settings(folder, timeout=3), pytest.fail, allow)
+        states = execute_plan(others, settings(folder, workers=2, timeout=120), pytest.fail, allow)
+        states += execute_plan(only(plan, "03_slow"), settings(folder, timeout=3), pytest.fail, allow)
     return folder, {state["label"]: state for state in states}
 
 
@@ -77,6 +77,13 @@ def test_a_good_notebook_is_done(finished):
     assert (state["status"], state["cells"], state["total"], state["error"]) == ("done", 5, 5, None)
     assert state["parameters"] == {"dataset": "phantoms", "seeds": 5}
     assert state["data"] == {"phantoms": "checksum"}
+
+
+def test_all_parameters_are_injected_those_that_keep_their_defaults_too(finished):
+    folder, _ = finished
+    notebook = nbformat.read(folder / "runs" / "x" / "notebooks" / "01_good.ipynb", as_version=4)
+    (injected,) = [c.source for c in notebook.cells if "injected-parameters" in c.metadata.tags]
+    assert injected.splitlines()[1:] == ['dataset = "phantoms"', "seeds = 5"]
 
 
 def test_the_kernel_is_this_interpreter_with_its_share_of_threads(finished):
@@ -159,7 +166,7 @@ def test_what_is_done_is_skipped_and_said(finished, monkeypatch):
     monkeypatch.setattr(execute, "run_tasks", pytest.fail)
     said = []
     plan = only(planned(folder, seeds="5"), "01_good")
-    (state,) = carry_out(plan, settings(folder), said.append, pytest.fail)
+    (state,) = execute_plan(plan, settings(folder), said.append, pytest.fail)
     assert state == states["01_good"] | {"skipped": True}
     seconds = f"{states['01_good']['seconds']:.0f}"
     assert said == [
@@ -191,21 +198,21 @@ def test_what_changed_or_failed_runs_again(mini, monkeypatch, change):
     seen = []
     first = Outcome("failed" if change == "failed" else "done", 1.0, 0, 1, 1)
     monkeypatch.setattr(execute, "run_tasks", stand_in(first, seen))
-    carry_out(planned(mini), settings(mini), pytest.fail, allow)
+    execute_plan(planned(mini), settings(mini), pytest.fail, allow)
     assert [task.label for task in seen] == ["01_a", "02_b"]
     seen.clear()
     if change == "cell":
         write_notebook(mini / "notebooks" / "01_a.ipynb", "2")
     plan = planned(mini, seeds="4") if change == "parameter" else planned(mini)
     said = []
-    carry_out(plan, settings(mini, fresh=change == "fresh"), said.append, allow)
+    execute_plan(plan, settings(mini, fresh=change == "fresh"), said.append, allow)
     assert [task.label for task in seen] == (["01_a"] if change == "cell" else ["01_a", "02_b"])
     assert len(said) == (1 if change == "cell" else 0)
 
 
 def test_time_is_measured_against_the_budget(mini, monkeypatch):
     monkeypatch.setattr(execute, "run_tasks", stand_in(Outcome("done", 60.1, 0, 1, 1), []))
-    states = carry_out(planned(mini), settings(mini), pytest.fail, allow)
+    states = execute_plan(planned(mini), settings(mini), pytest.fail, allow)
     assert [state["over_budget"] for state in states] == [["time"], ["time"]]
 
 
@@ -217,13 +224,13 @@ def test_an_interrupted_run_continues(mini, monkeypatch):
 
     monkeypatch.setattr(execute, "run_tasks", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        carry_out(planned(mini), settings(mini), pytest.fail, allow)
+        execute_plan(planned(mini), settings(mini), pytest.fail, allow)
     state = json.loads((mini / "runs" / "x" / "state" / "02_b.json").read_text())
     assert state["status"] == "interrupted"
     assert list((mini / "runs" / "x" / ".running").iterdir()) == []
     seen = []
     monkeypatch.setattr(execute, "run_tasks", stand_in(Outcome("done", 1.0, 0, 1, 1), seen))
-    states = carry_out(planned(mini), settings(mini), lambda line: None, allow)
+    states = execute_plan(planned(mini), settings(mini), lambda line: None, allow)
     assert [task.label for task in seen] == ["02_b"]
     assert [state["skipped"] for state in states] == [True, False]
 
@@ -233,15 +240,15 @@ def test_what_a_check_refuses_leaves_nothing_behind(mini):
         raise MedtlError("no weights")
 
     with pytest.raises(MedtlError, match="no weights"):
-        carry_out(planned(mini), settings(mini), pytest.fail, refuse)
+        execute_plan(planned(mini), settings(mini), pytest.fail, refuse)
     assert not (mini / "runs").exists()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
 def test_a_scheduler_that_does_not_answer_is_one_line(mini, monkeypatch, address):
-    monkeypatch.setattr(execute, "SECONDS_TO_CONNECT", 0.5)
+    monkeypatch.setattr(worker, "SECONDS_TO_CONNECT", 0.5)
     with pytest.raises(MedtlError, match="no Dask scheduler answers") as caught:
-        carry_out(planned(mini), settings(mini, scheduler=address), pytest.fail, allow)
+        execute_plan(planned(mini), settings(mini, scheduler=address), pytest.fail, allow)
     assert "\n" not in str(caught.value)
     assert not (mini / "runs").exists()
 
@@ -252,4 +259,4 @@ def test_a_worker_that_cannot_write_is_one_line(mini):
             return OSError(28, "No space left on device", str(mini / "01_a.ipynb"))
 
     with pytest.raises(MedtlError, match=r"01_a: 01_a\.ipynb: No space left on device; free space"):
-        execute._outcome(Lost(), "01_a")
+        execute.outcome_of(Lost(), "01_a")
