@@ -24,7 +24,7 @@ def agrees(found: Any, expected: Any, tolerance: float = 1e-6) -> bool:
             and all(agrees(found[key], expected[key], tolerance) for key in expected)
         )
     if isinstance(expected, set | frozenset):
-        return isinstance(found, set | frozenset | list | tuple | np.ndarray) and set(found) == expected
+        return isinstance(found, set | frozenset | list | tuple | np.ndarray) and _as_set(found) == expected
     if callable(expected) or callable(found):
         return found is expected
     a, b = _array(found), _array(expected)
@@ -32,7 +32,7 @@ def agrees(found: Any, expected: Any, tolerance: float = 1e-6) -> bool:
         return _same_items(found, expected, tolerance)
     if b.size == 1 and a.size == 1:
         a, b = a.reshape(()), b.reshape(())
-    if (a.dtype == bool) != (b.dtype == bool) or a.shape != b.shape:
+    if a.shape != b.shape or (a.size == 1 and (a.dtype == bool) != (b.dtype == bool)):
         return False
     return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True))
 
@@ -64,8 +64,7 @@ def in_words(answer: Any) -> str:
         return "a function"
     if kind.startswith("an array") and isinstance(answer, list | tuple) and len(answer) > 8:
         return kind
-    if hasattr(answer, "detach"):
-        answer = answer.detach().cpu().numpy()
+    answer = _without_tensor(answer)
     if isinstance(answer, np.ndarray):
         if answer.size > 8:
             return kind
@@ -80,8 +79,7 @@ def _plain(text: str) -> str:
 
 def _array(answer: Any) -> np.ndarray | None:
     """Numbers as an array; None for what has no such form."""
-    if hasattr(answer, "detach"):
-        answer = answer.detach().cpu().numpy()
+    answer = _without_tensor(answer)
     if not isinstance(
         answer, bool | int | float | complex | np.generic | np.ndarray | list | tuple
     ) and not hasattr(answer, "__array__"):
@@ -93,6 +91,20 @@ def _array(answer: Any) -> np.ndarray | None:
     if array.size == 0 and not isinstance(answer, np.ndarray):
         return array if isinstance(answer, list | tuple) else None
     return array if array.dtype.kind in "biufc" else None
+
+
+def _without_tensor(answer: Any) -> Any:
+    """A tensor as an array of double precision, a range as a list; anything else as it is."""
+    if hasattr(answer, "detach"):
+        return np.asarray(answer.detach().cpu().double())
+    return list(answer) if isinstance(answer, range) else answer
+
+
+def _as_set(found: Any) -> set[Any] | None:
+    try:
+        return set(found.tolist() if isinstance(found, np.ndarray) else found)
+    except TypeError:  # holds lists or arrays, which no set can
+        return None
 
 
 def _same_items(found: Any, expected: Any, tolerance: float) -> bool:

@@ -114,8 +114,16 @@ def set_scale(axes: "Axes", axis: Literal["x", "y"], scale: Literal["linear", "l
     if scale == "log":
         ruler = getattr(axes, f"{axis}axis")
         ruler.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
-        ruler.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+        ruler.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         ruler.set_minor_formatter(NullFormatter())
+
+
+def _short(value: float) -> str:
+    """A mark of a logarithmic axis: .05, 20, 50k, 2M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -125,10 +125,7 @@ class Check:
                 return f"for ({shown}) found {in_words(found)}, expected {in_words(expected)}"
         if self.expected is None or agrees(answer, self.expected, self.tolerance):
             return None
-        way = _way(answer, self.expected)
-        if kind_of(answer) != kind_of(self.expected):
-            return f"found {in_words(answer)}, expected {self.wants}"
-        return f"found {in_words(answer)}{way}, expected {self.wants}"
+        return f"found {in_words(answer)}{_way(answer, self.expected)}, expected {self.wants}"
 
     def _wrong_property(self, answer: Any) -> str | None:
         for text, holds in self.properties:

@@ -18,10 +18,5 @@ def number(value: float, decimals: int = 2, sign: bool = False) -> str:
     """A number for a reader: .93 without its zero, 1,024 with a comma and no fraction, a true minus, and no
     minus zero."""
     text = f"{abs(value):,.{0 if abs(value) >= 1000 else decimals}f}"
-    zero = not text.strip("0.,")
-    if text.startswith("0."):
-        text = text[1:]
-    elif zero:
-        text = "0"
-    mark = "" if zero else "−" if value < 0 else "+" if sign else ""
-    return mark + text
+    mark = "" if not text.strip("0.,") else "−" if value < 0 else "+" if sign else ""
+    return mark + (text[1:] if text.startswith("0.") else text)

@@ -105,7 +105,7 @@ def _draw_row(axes: "Axes", y: float, summary: Summary, colour: str) -> None:
             markeredgewidth=0, zorder=3, clip_on=False,
         )  # fmt: skip
     axes.plot(
-        summary.mean, y, "o", color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.9,
+        summary.mean, y, "o", color=colour, markersize=5.5, markeredgecolor="white", markeredgewidth=0.9,
         zorder=4, clip_on=False,
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ ARM_COLOURS = {
     "svm": BLUE,
     "lesion_model": BLUE,
     "exhaustive": BLUE,
-    "best_exhaustive": BLUE,
+    "best_exhaustive": GREEN,
     # Where a comparison starts from: no transfer, no adaptation, no correction.
     "scratch": ORANGE,
     "supervised": ORANGE,

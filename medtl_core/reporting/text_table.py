@@ -26,8 +26,8 @@ class TextTable(pd.DataFrame):
         shown = pd.DataFrame(self)
         empty = [column for column in shown if shown[column].isin(["", None]).all() and len(shown)]
         shown = shown.drop(columns=empty)
-        for column in shown.select_dtypes(object):
-            shown[column] = shown[column].where(shown[column].notna(), "")
+        for column in shown.select_dtypes(exclude="float"):
+            shown[column] = shown[column].astype(object).where(shown[column].notna(), "")
         numbered = isinstance(self.index, pd.RangeIndex) and self.index.name is None
         with pd.option_context("display.max_colwidth", None):
             html = shown.to_html(
