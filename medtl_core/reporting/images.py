@@ -119,7 +119,7 @@ def _outline(axes: "Axes", mask: ArrayLike, image: np.ndarray, place: int) -> No
 
 
 def _caption(caption: str, low: float, high: float, colour: bool, colour_map: str, masks: Any) -> str:
-    decimals = 0 if high - low >= 10 or float(low).is_integer() and float(high).is_integer() else 2
+    decimals = 0 if high - low >= 10 or (float(low).is_integer() and float(high).is_integer()) else 2
     ends = f"{number(low, decimals)} to {number(high, decimals)}"
     if colour:
         scale = f"colours from {ends} per channel"
