@@ -8,9 +8,10 @@ from medtl_core.errors import MedtlError
 from medtl_core.reporting.arms import Bounds, keep_within, mark_chance, set_scale
 from medtl_core.reporting.drawing import Drawing, finished, panel
 from medtl_core.reporting.metric_words import chance_of, metric_in_words, range_of
+from medtl_core.reporting.places import PLACE
 from medtl_core.reporting.rows import WIDTH, what_is_shown
 from medtl_core.reporting.style import BLUE, colours_of, words
-from medtl_core.reporting.summaries import PLACE, Records, Summary, arm_summaries, select
+from medtl_core.reporting.summaries import Records, Summary, arm_summaries, select
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from medtl_core.evidence.record import to_frame
-from medtl_core.evidence.record_store import project_root
 from medtl_core.evidence.reference_run import read_kept
 from medtl_core.reporting.curves import plot_curves
 from medtl_core.reporting.drawing import Drawing, panels
+from medtl_core.reporting.places import places_in_words
 from medtl_core.reporting.rows import WIDTH
 from medtl_core.reporting.style import QUIET
-from medtl_core.reporting.summaries import Records, places_in_words
+from medtl_core.reporting.summaries import Records
+from medtl_core.settings import project_root
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

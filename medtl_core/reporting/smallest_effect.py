@@ -38,7 +38,7 @@ def smallest_effect(
 def size_in(rule: Rule, metric: str) -> float | None:
     """The smallest difference in `metric` that a rule calls interesting; None for a rule on something
     else."""
-    kind, size = rule.rule, rule.margin
+    kind, size = rule.kind, rule.margin
     return size if kind in _KINDS and rule.metric == metric and rule.trend is None and size else None
 
 

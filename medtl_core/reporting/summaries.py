@@ -11,13 +11,12 @@ from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics import Interval, mean_t, paired_t
 from medtl_core.evidence.pairing import factors_of
 from medtl_core.evidence.record import Record, to_frame
+from medtl_core.reporting.places import PLACE, with_places
 from medtl_core.reporting.style import words
 
 Records: TypeAlias = pd.DataFrame | Iterable[Record]
 
-PLACE = "data set"
 _NEEDED = ("arm", "seed", "metric", "value")
-_PLACES = ("dataset", "source_domain", "target_domain")
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,8 @@ def select(
 ) -> Selection:
     """Records of one metric (and of `arms`), in groups by `by`.
 
-    Several data sets or domains always are groups, named in words in the column `data set`. MedtlError
-    where the metric or a factor was not recorded, where a factor with several levels is in neither `by` nor
+    Several data sets, domains or configurations always are groups (`places.with_places`). MedtlError where
+    the metric or a factor was not recorded, where a factor with several levels is in neither `by` nor
     `average_over`, and where a seed has two values.
     """
     frame = records if isinstance(records, pd.DataFrame) else to_frame(records)
@@ -128,7 +127,7 @@ def select(
         if name not in chosen:
             known = ", ".join(factors_of(frame)) or "none"
             raise MedtlError(f"factor {name!r}: not in these records, whose factors are: {known}")
-    chosen, by = _with_places(chosen, by, labels)
+    chosen, by = with_places(chosen, by, labels)
     _refuse_mixed_levels(chosen, by, averaged)
     return Selection(chosen, metric, by, averaged, labels)
 
@@ -183,46 +182,8 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}"
 
 
-def place_in_words(
-    dataset: str, source: str = "", target: str = "", labels: dict[str, str] | None = None
-) -> str:
-    """A data set with its domains, as a reader sees it."""
-    domains = " → ".join(words(domain, labels) for domain in dict.fromkeys((source, target)) if domain)
-    name = words(dataset, labels)
-    return f"{name} ({domains})" if domains else name
-
-
-def places_in_words(frame: pd.DataFrame, labels: dict[str, str] | None = None) -> list[str]:
-    """The data sets of a table of records, in its order."""
-    columns = [name for name in _PLACES if name in frame]
-    rows = frame[columns].drop_duplicates().to_dict("records")
-    return [
-        place_in_words(row["dataset"], row.get("source_domain", ""), row.get("target_domain", ""), labels)
-        for row in rows
-        if "dataset" in row
-    ]
-
-
-def _with_places(
-    chosen: pd.DataFrame, by: list[str], labels: dict[str, str] | None
-) -> tuple[pd.DataFrame, list[str]]:
-    columns = [name for name in _PLACES if name in chosen and name not in by]
-    places = list(chosen[columns].itertuples(index=False, name=None))
-    if len(set(places)) < 2:
-        return chosen, by
-    datasets = {place: dict(zip(columns, place, strict=True)) for place in set(places)}
-    names = {}
-    for place, parts in datasets.items():
-        twice = sum(other.get("dataset") == parts.get("dataset") for other in datasets.values()) > 1
-        source, target = parts.get("source_domain", ""), parts.get("target_domain", "")
-        names[place] = place_in_words(
-            parts.get("dataset", ""), source if twice else "", target if twice else "", labels
-        )
-    return chosen.assign(**{PLACE: [names[place] for place in places]}), [PLACE, *by]
-
-
 def _refuse_mixed_levels(chosen: pd.DataFrame, by: list[str], averaged: list[str]) -> None:
-    apart = {*by, *averaged, PLACE, *_PLACES}
+    apart = {*by, *averaged, PLACE}
     for name in factors_of(chosen):
         levels = list(dict.fromkeys(chosen[name].dropna())) if name not in apart else []
         if len(levels) > 1:
@@ -236,5 +197,5 @@ def _refuse_mixed_levels(chosen: pd.DataFrame, by: list[str], averaged: list[str
         first = chosen[twice].iloc[0]
         raise MedtlError(
             f"arm {first['arm']!r}, seed {first['seed']}: two values, expected one; the records are of "
-            "several studies or configurations: choose those of one"
+            "several studies: choose those of one"
         )

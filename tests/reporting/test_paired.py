@@ -97,6 +97,19 @@ def test_domains_of_one_data_set_are_groups(frame, pairs):
     ]
 
 
+def test_configurations_are_groups_named_by_what_differs(frame, pairs):
+    both = frame(
+        pairs([0.1, 0.2], configuration={"steps": 40, "backbone": "vgg16"}),
+        pairs([0.3, 0.4], configuration={"steps": 80, "backbone": "vgg16"}),
+    )
+    table = paired_table(both, [("full", "scratch")], "auroc", labels={"steps": "optimiser steps"})
+    assert table["data set"].tolist() == [
+        "breastmnist, optimiser steps = 40",
+        "breastmnist, optimiser steps = 80",
+    ]
+    assert table["difference"].tolist() == pytest.approx([0.15, 0.35])
+
+
 def test_levels_are_not_mixed_unasked(two_sizes):
     with pytest.raises(MedtlError, match=r"factor 'n' has the levels 64, 256: choose .*by= or average_over="):
         arm_table(two_sizes, "auroc")

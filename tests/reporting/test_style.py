@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from medtl_core.evidence.record import to_frame
-from medtl_core.evidence.record_store import project_root
 from medtl_core.evidence.reference_run import read_kept
 from medtl_core.reporting.style import ARM_COLOURS, PALETTE, colour_of, colours_of, words
+from medtl_core.settings import project_root
 
 
 def kept_studies():
