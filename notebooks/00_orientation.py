@@ -102,7 +102,7 @@ from medtl_core.evidence.register import load_register
 from medtl_core.reporting.text_table import TextTable
 from medtl_core.reporting.verdict_tables import notebook_verdicts
 from medtl_core.study.seeding import seed_everything, select_device
-from medtl_core.study.study import Study
+from medtl_core.study.study import DataIdentity, Study
 from medtl_core.study.trial import Predictions
 from medtl_core.training.features import FeatureSet, pooled_features
 from medtl_core.training.prediction import predict
@@ -730,8 +730,7 @@ def graded_shift(arm: str, seed: int, shift: str, severity: int) -> dict:
 # %% tags=["nbval-ignore-output"]
 shared = {
     "notebook": NOTEBOOK,
-    "dataset": dataset,
-    "data_checksum": registry.checksum(dataset),
+    "data": archive,
     "source_domain": source,
     "n_test": len(test),
 }
@@ -968,8 +967,7 @@ toy = Study(
     arms=["source_only", "importance_weighted", "target_oracle"],
     seeds=range(toy_seeds),
     factors={"shift": list(TARGETS)},
-    dataset="phantoms_toy_patients",
-    data_checksum="drawn in the trial",
+    data=DataIdentity("phantoms_toy_patients", "drawn in the trial", synthetic=True),
     n_test=4000,
 ).run()
 grid = sns.catplot(

@@ -87,7 +87,7 @@ from medtl_core.evaluation.statistics import mean_t, paired_t
 from medtl_core.evidence.record_store import record_check
 from medtl_core.reporting.verdict_tables import notebook_verdicts
 from medtl_core.study.seeding import seed_everything, select_device
-from medtl_core.study.study import Study
+from medtl_core.study.study import DataIdentity, Study
 from medtl_core.study.trial import Predictions
 from medtl_core.training import policies
 from medtl_core.training.loop import FitConfig, fit, predict
@@ -525,7 +525,7 @@ def measured(scores: np.ndarray) -> dict:
 
 def study(name: str, trial, arms: list[str], **more) -> pd.DataFrame:
     """Run arms x seeds (x factors) of one trial function on this notebook's data set."""
-    named = {"dataset": dataset, "data_checksum": registry.checksum(dataset), "n_test": len(parts.test)}
+    named = {"data": archive, "n_test": len(parts.test)}
     return Study(name, notebook=NOTEBOOK, trial=trial, arms=arms, seeds=range(seeds), **(named | more)).run()
 
 
@@ -923,8 +923,7 @@ bayes = study(
     ["cnn", "linear", "bayes"],
     factors={"n": bayes_sizes},
     directions={"excess_error": "lower", "error": "lower"},
-    dataset="phantoms_known_bayes",
-    data_checksum="drawn in the trial",
+    data=DataIdentity("phantoms_known_bayes", "drawn in the trial", synthetic=True),
     n_test=BAYES_TEST,
 )
 figure, axis = plt.subplots(figsize=(6.5, 3.6))

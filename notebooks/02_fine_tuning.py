@@ -664,7 +664,6 @@ DIRECTIONS = {
 }
 images = everything
 probe_data = FeatureSet(features, everything.labels)
-WEIGHTS = pretrained.weights
 
 
 def train_and_measure(network, normalisation, data, policy, rate: float, seed: int, n: int) -> dict:
@@ -698,7 +697,6 @@ def trial(arm: str, seed: int, n: int) -> dict:
     """One of the three main arms."""
     seed_everything(seed)
     model = zoo.build(backbone, num_classes=archive.n_classes, pretrained=arm != "scratch", seed=seed)
-    assert model.weights in (WEIGHTS, "random")  # named here so that a trial's key knows its weights
     network, data, rate = model.network, images, learning_rate
     if arm == "linear_probe":
         network, data, rate = zoo.head_of(network), probe_data, 10 * learning_rate
@@ -731,7 +729,6 @@ def begin(start: str, seed: int) -> tuple[torch.nn.Module, Normalisation]:
     """A network with a fresh head for this seed, and the input normalisation of its weights."""
     with_weights = start in ("pretrained", "moments")
     model = zoo.build(backbone, num_classes=archive.n_classes, pretrained=with_weights, seed=seed)
-    assert model.weights in (WEIGHTS, "random")
     if start == "moments":
         mean_var_init(model.network, seed)
     if start in medical_sources:
@@ -765,8 +762,7 @@ def variant(arm: str, seed: int, n: int) -> dict:
 place = {
     "notebook": NOTEBOOK,
     "seeds": range(seeds),
-    "dataset": dataset,
-    "data_checksum": registry.checksum(dataset),
+    "data": archive,
     "source_domain": domain,
     "target_domain": domain,
     "n_test": len(parts.test),

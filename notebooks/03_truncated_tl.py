@@ -412,8 +412,7 @@ BACKBONE = {"backbone": [backbone]}  # a factor, so that records of other backbo
 location = {
     "notebook": NOTEBOOK,
     "seeds": range(seeds),
-    "dataset": dataset,
-    "data_checksum": registry.checksum(dataset),
+    "data": archive,
     "source_domain": domain,
     "target_domain": domain,
     "n_test": len(TEST),
@@ -582,7 +581,6 @@ def tune(recipe: Truncation, seed: int, n: int, name: str, rate: float = 1.0) ->
     """Fine-tune one candidate of the backbone `name` on n images; the network and how it did on the validation images."""
     seed_everything(seed)
     start = zoo.build(name, num_classes=CLASSES, pretrained=True, seed=seed)
-    assert start.weights == WEIGHTS  # named here so that a trial's key knows its weights
     model = recipe.apply(start, num_classes=CLASSES, seed=seed, image_size=image_size)
     epochs = max(1, math.ceil(steps / math.ceil(n / batch_size)))
     config = FitConfig(epochs=epochs, batch_size=batch_size, learning_rate=rate * learning_rate)

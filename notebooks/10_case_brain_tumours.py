@@ -92,9 +92,6 @@ from medtl_core.evaluation.metrics import all_metrics
 from medtl_core.evaluation.statistics import mean_t, paired_t
 from medtl_core.evidence.record_store import record_check
 from medtl_core.reporting.verdict_tables import notebook_verdicts
-from medtl_core.study.array_cache import kept_arrays
-from medtl_core.study.cache_key import trial_key
-from medtl_core.study.fingerprint import fingerprint
 from medtl_core.study.seeding import seed_everything, select_device
 from medtl_core.study.study import Study
 from medtl_core.study.trial import Predictions
@@ -689,7 +686,6 @@ def fine_tune(kind: str, seed: int) -> dict[str, np.ndarray]:
     chosen = cases[kind, seed]
     seed_everything(seed)
     model = zoo.build(backbone, num_classes=classes, pretrained=True, seed=seed)
-    assert model.weights == WEIGHTS  # named here so that a trial's key knows its weights
     epochs = math.ceil(steps / math.ceil(n_train / batch_size))
     config = FitConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     train, val = resident.select(chosen.train), resident.select(chosen.val)
@@ -704,20 +700,7 @@ def fine_tune(kind: str, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-WEIGHTS = pretrained.weights
-place = {"dataset": dataset, "data_checksum": registry.checksum(dataset)}
-recipe = fingerprint(fine_tune)
-KEYS = {
-    (kind, seed): trial_key(
-        recipe, study="tuned_features", arm=kind, seed=seed, factors={}, device=device.type, **place
-    )
-    for kind, seed in cases
-}
-
-
-def tuned(kind: str, seed: int) -> dict[str, np.ndarray]:
-    """What `fine_tune` made, from the store if it is there."""
-    return kept_arrays(KEYS[kind, seed], lambda: fine_tune(kind, seed))
+tuned = Study.artifact(fine_tune)  # what `fine_tune` made, from the store if it is there
 
 
 # %% [markdown]
@@ -748,7 +731,13 @@ def fine_tuning(arm: str, seed: int) -> dict:
 def study(name: str, trial, arms: list[str], **more) -> pd.DataFrame:
     """Run arms x seeds (x factors) of one trial function on this notebook's data set."""
     domains = {"source_domain": domain, "target_domain": domain}
-    setting = {"notebook": NOTEBOOK, "n_test": len(demo.test), "directions": DIRECTIONS, **place, **domains}
+    setting = {
+        "notebook": NOTEBOOK,
+        "n_test": len(demo.test),
+        "directions": DIRECTIONS,
+        "data": archive,
+        **domains,
+    }
     return Study(name, trial=trial, arms=arms, seeds=range(seeds), **(setting | more)).run()
 
 

@@ -347,10 +347,6 @@ for name in ("clahe", "background", "centre"):
     resident = DeviceDataset.from_archive(VARIANTS[name], np.arange(archive.n), device, size=image_size)
     FEATURES[name] = pooled_features(model, resident).cpu().numpy()
 seconds_for_features = time.perf_counter() - started
-WEIGHTS = {
-    True: model.weights,
-    False: zoo.build(backbone, num_classes=archive.n_classes, pretrained=False, seed=0).weights,
-}
 print(f"weights from: {model.weights}")
 print(
     f"{len(FEATURES)} variants of {archive.n} images, {FEATURES['whole'].shape[1]} features each: {seconds_for_features:.1f} s"
@@ -424,7 +420,6 @@ plt.show()
 def fine_tuned_scores(train: np.ndarray, val: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
     """Probabilities on the test images after full fine-tuning with a fixed number of steps."""
     network = zoo.build(backbone, num_classes=archive.n_classes, pretrained=True, seed=seed)
-    assert network.weights == WEIGHTS[True]  # named here so that a trial's key knows its weights
     epochs = math.ceil(fine_tune_steps / math.ceil(len(train) / batch_size))
     config = FitConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     fit(
@@ -457,8 +452,7 @@ def crossing(arm: str, seed: int, tested_on: str, method: str) -> dict:
 SETTINGS = {
     "notebook": NOTEBOOK,
     "seeds": range(seeds),
-    "dataset": dataset,
-    "data_checksum": registry.checksum(dataset),
+    "data": archive,
 }
 crossed = None
 if TWO_SOURCES:
@@ -745,7 +739,6 @@ def training_curve(network, train, val, normalisation, rate: float, seed: int) -
 def prepared(arm: str, seed: int, train: np.ndarray, val: np.ndarray):
     """Network, data, rate and the seconds spent beforehand of one arm."""
     start = zoo.build(backbone, num_classes=archive.n_classes, pretrained=arm != "scratch", seed=seed)
-    assert start.weights == WEIGHTS[arm != "scratch"]
     network, data = start.network.to(device), (images.select(train), images.select(val))
     predict(network, data[0].select(np.arange(2)), start.normalisation)  # the first pass of a process is slow
     if arm != "linear_probe":
@@ -1080,8 +1073,7 @@ reasons = Study(
     n_test=phantom_images // 4,
     **{
         **SETTINGS,
-        "dataset": "phantoms_sources",
-        "data_checksum": registry.checksum("phantoms_sources"),
+        "data": registry.load("phantoms_sources"),
     },
 ).run()
 HOSPITALS = {"auroc_in_source": "marks go\nwith the class", "auroc_unbiased": "marks\nat random"}

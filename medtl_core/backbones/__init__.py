@@ -1,1 +1,15 @@
-"""Backbones: networks and where their weights come from, cut points, training policies, cost."""
+"""Backbones: networks by name, where they may be cut, their weights, and what they cost."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "families": ["units"],
+        "latency": ["measure_latency"],
+        "memory": ["counted_peak_bytes"],
+        "similarity": ["linear_cka", "noise_floor"],
+        "stages": ["CutPoint", "activations", "cut_named", "cut_points"],
+        "zoo": ["Backbone", "build", "head_of", "weights_source"],
+    },
+)

@@ -1,1 +1,11 @@
-"""Evidence: records (what was measured), register (what is claimed), verdict, ledger and report."""
+"""Evidence: records (what was measured), register (what is claimed), verdict and ledger."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "record_store": ["RecordStore", "record_check"],
+        "register": ["load_register"],
+    },
+)

@@ -37,7 +37,7 @@ def with_places(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Records with a column `data set` where they are of several, and `by` with it in front.
 
-    A data set's domains are named where it has several, and what sets apart its configurations where they differ.
+    A data set's domains are named where it has several, and its configurations where they differ.
     """
     columns = [name for name in (*_PLACES, _CONFIGURATION) if name in chosen and name not in by]
     places = list(chosen[columns].itertuples(index=False, name=None))

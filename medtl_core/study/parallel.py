@@ -14,6 +14,7 @@ import joblib
 
 from medtl_core import settings
 from medtl_core.inputs import noting
+from medtl_core.orphans import die_with_parent
 from medtl_core.study.cache_key import Reach, package_source
 from medtl_core.study.result_store import ResultStore
 from medtl_core.study.seeding import device_kind, seeded
@@ -25,12 +26,13 @@ TrialFunction = Callable[..., Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class _Surroundings:
-    """What a worker process takes over: threads, environment, digests of the source by module."""
+    """What a worker process takes over: threads, environment, digests of the source, its parent's number."""
 
     threads: int
     environment: dict[str, str]
     sources: dict[str, str]
     uses_torch: bool
+    parent: int
 
 
 def execute(
@@ -59,6 +61,7 @@ def execute(
         {**settings.exported(), "MEDTL_DEVICE": device_kind()},
         {module: package_source().digest(module) for module in reached.closure.modules},
         uses_torch,
+        os.getpid(),
     )
     with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
         parallel = joblib.Parallel(return_as="generator_unordered")
@@ -86,6 +89,7 @@ def _perform_in_worker(
     surroundings: _Surroundings, trial: TrialFunction, task: Task, folder: Path
 ) -> tuple[Task, str]:
     """`_perform` in another process, which may have served an earlier study with another environment."""
+    die_with_parent(surroundings.parent)
     os.environ.update(surroundings.environment)
     package_source().require(surroundings.sources)
     if surroundings.uses_torch:
