@@ -98,13 +98,11 @@ def verify(
 
 @data_app.command()
 def audit(name: Name, json: JsonFlag = False) -> None:
-    """Look for identical images, contradicting labels, and leaks between splits (published or drawn)."""
-    from medtl_core.data.audit import audit as audit_archive
+    """Look for identical or constant images, contradicting labels, unknown patients, leaks between splits."""
+    from medtl_core.data.audit import audit_as_used
     from medtl_core.data.sources import registry
-    from medtl_core.data.splits import split
 
-    archive = registry.load(name)
-    result = audit_archive(archive, None if archive.splits is not None else split(archive))
+    result = audit_as_used(registry.load(name))
     if json:
         print(json_text.dumps([asdict(finding) for finding in result.findings], indent=1))
     else:

@@ -12,6 +12,7 @@ import pytest
 from mini_project import DEFAULTS, write_notebook
 
 from medtl_core.cli import app as cli
+from medtl_core.cli import run as cli_run
 from medtl_core.cli.summary import show_run
 from medtl_core.data.sources import preflight
 from medtl_core.errors import MedtlError
