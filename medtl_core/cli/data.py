@@ -60,15 +60,15 @@ def show(
     from medtl_core.settings import project_root
 
     archive = registry.load(name)
-    described = cards.describe(archive, registry.card(name))
+    card = cards.card(archive, None, registry.card(name))
     target = sheet or project_root() / "runs" / "sheets" / f"{name}.png"
     if target.is_file() and not target.read_bytes().startswith(PNG):
         raise MedtlError(f"--sheet {target}: exists and is not a PNG image; choose another file")
-    cards.contact_sheet(archive, target)
+    cards.contact_sheet(archive).save(target)
     if json:
-        print(json_text.dumps(described | {"sheet": str(target)}, indent=1))
+        print(json_text.dumps(card.description | {"sheet": str(target)}, indent=1))
     else:
-        print(cards.text(described))
+        print(card)
         print(target)
 
 
