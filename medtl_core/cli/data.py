@@ -60,15 +60,15 @@ def show(
     from medtl_core.settings import project_root
 
     archive = registry.load(name)
-    described = cards.describe(archive, registry.card(name))
+    card = cards.card(archive, None, registry.card(name))
     target = sheet or project_root() / "runs" / "sheets" / f"{name}.png"
     if target.is_file() and not target.read_bytes().startswith(PNG):
         raise MedtlError(f"--sheet {target}: exists and is not a PNG image; choose another file")
-    cards.contact_sheet(archive, target)
+    cards.contact_sheet(archive).save(target)
     if json:
-        print(json_text.dumps(described | {"sheet": str(target)}, indent=1))
+        print(json_text.dumps(card.description | {"sheet": str(target)}, indent=1))
     else:
-        print(cards.text(described))
+        print(card)
         print(target)
 
 
@@ -98,13 +98,11 @@ def verify(
 
 @data_app.command()
 def audit(name: Name, json: JsonFlag = False) -> None:
-    """Look for identical images, contradicting labels, and leaks between splits (published or drawn)."""
-    from medtl_core.data.audit import audit as audit_archive
+    """Look for identical or constant images, contradicting labels, unknown patients, leaks between splits."""
+    from medtl_core.data.audit import audit_as_used
     from medtl_core.data.sources import registry
-    from medtl_core.data.splits import split
 
-    archive = registry.load(name)
-    result = audit_archive(archive, None if archive.splits is not None else split(archive))
+    result = audit_as_used(registry.load(name))
     if json:
         print(json_text.dumps([asdict(finding) for finding in result.findings], indent=1))
     else:

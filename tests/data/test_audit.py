@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medtl_core.data.archives.archive import Archive, read_archive
-from medtl_core.data.audit import audit
+from medtl_core.data.audit import audit, audit_as_used
 from medtl_core.data.splits import Split, split
 
 
@@ -91,3 +91,72 @@ BRAINS = Path(os.environ.get("MEDTL_DATA", "")) / "brain_mri_64.npz"
 def test_published_split_of_the_brain_tumours_leaks_as_is_known():
     texts = audit(read_archive(BRAINS)).text()
     assert "251 of 394 test images are pixel-identical to train images" in texts
+
+
+def clean(**changes) -> Archive:
+    images = np.random.default_rng(1).integers(0, 256, (60, 4, 4), dtype=np.uint8)
+    content = {"images": images, "labels": np.arange(60) % 2} | changes
+    return Archive("clean", class_names=("a", "b"), **content)
+
+
+def test_constant_images_are_neither_copies_nor_leaks():
+    archive = clean(splits=np.array(["train", "train", "val", "val", "test", "test"] * 10))
+    assert audit(archive).findings == ()
+    archive.images[:12] = 7  # in every part, with both labels
+    assert found(audit(archive)) == [("constant_images", 12)]
+    assert audit(archive).findings[0].examples[0] == (0,)
+    archive.images[12:14] = archive.images[20]
+    kinds = dict(found(audit(archive)))
+    assert (kinds["constant_images"], kinds["identical_images"]) == (12, 3)
+    assert not audit(archive, split(archive, published=False)).leaks
+
+
+def test_cases_without_a_patient_are_counted_and_leak_nothing():
+    groups = np.array(["", "nan", "None"] * 10 + [f"p{i // 2}" for i in range(30)])
+    archive = clean(groups=groups, splits=np.array(["train", "val", "test"] * 20))
+    kinds = dict(found(audit(archive)))
+    assert kinds == {"unknown_groups": 30, "group_across_splits": 15}
+    assert "30 of 60 images have no known group" in audit(archive).text()
+
+
+@pytest.mark.parametrize(
+    ("domains", "told"),
+    [
+        (["x", "y"] * 30, True),
+        (["x", "y", "x", "z"] * 15, True),  # class b comes from two sites, and none of them has another class
+        (["x", "y"] * 29 + ["x", "x"], False),
+        (["x"] * 60, False),
+    ],
+)
+def test_a_domain_that_gives_the_class_away(domains, told):
+    assert found(audit(clean(domains=np.array(domains)))) == ([("class_is_domain", 60)] if told else [])
+
+
+def test_values_that_were_scaled_to_one_before_they_were_rounded():
+    images = (clean().images / 255).astype(np.uint8)
+    images[:, 0, :2] = np.array([0, 1])
+    assert ("unscaled_values", 60) in found(audit(clean(images=images)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"images": np.zeros((60, 4, 4), np.uint8)}, "constant_images"),
+        ({"labels": np.zeros(60, np.int64)}, "not_measurable"),
+        ({"groups": np.array(["p", "q"] * 30)}, "not_measurable"),
+        ({"images": np.random.default_rng(0).integers(0, 256, (60, 4, 5), np.uint8)}, "not_measurable"),
+    ],
+)
+def test_images_are_audited_where_no_split_can_be_dealt(changes, kind):
+    report = audit_as_used(clean(**changes))
+    assert kind in dict(found(report))
+    assert all("\n" not in finding.text for finding in report.findings)
+
+
+def test_the_audit_as_used_judges_the_dealt_split_or_the_published_one():
+    assert audit_as_used(clean()).findings == ()
+    report = dict(found(audit_as_used(planted())))
+    assert report["group_across_splits"] == 2
+    assert report["not_measurable"] == 20
+    without = Archive(**vars(planted()) | {"splits": None, "labels": np.arange(20) % 2})
+    assert "identical_across_splits" not in dict(found(audit_as_used(without)))
