@@ -7,6 +7,8 @@ import pytest
 from medtl_core.evaluation.statistics import power_paired_t
 from medtl_core.evidence.verdict import judge, judge_claims
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 5
 SD = 0.02
 
