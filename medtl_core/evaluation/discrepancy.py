@@ -139,7 +139,8 @@ def _checked_bandwidth(
 
 
 def _kernel(cases: NDArray[np.float64], bandwidth: float) -> NDArray[np.float64]:
-    return np.exp(-cdist(cases, cases, "sqeuclidean") / (2 * bandwidth**2))
+    squared: NDArray[np.float64] = cdist(cases, cases, "sqeuclidean")
+    return np.exp(-squared / (2 * bandwidth**2))
 
 
 def _mmd2_of(kernel: NDArray[np.float64], from_x: NDArray[np.bool_]) -> float:

@@ -63,7 +63,9 @@ def _checked(table: ArrayLike, side: str) -> NDArray[np.float64]:
     return joint
 
 
-def _conditionals(p: NDArray[np.float64], q: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+def _conditionals(
+    p: NDArray[np.float64], q: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     shared = (p.sum(1) > 0) & (q.sum(1) > 0)
     rows = p[shared], q[shared]
     first, second = (row / row.sum(1, keepdims=True) for row in rows)

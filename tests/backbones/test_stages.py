@@ -25,6 +25,8 @@ FAMILIES = {
     "xception41": (64, 2 + 3 + 8 + 2, 4),
     "xception41p": (64, 2 + 3 + 8 + 2, 4),
 }
+QUICK = {"resnet18", "vgg11", "mobilenetv2_100", "tf_efficientnet_lite0"}
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 
 
 @cache
@@ -34,7 +36,7 @@ def network_and_images(name: str) -> tuple[nn.Module, Tensor]:
     return network, torch.rand(2, 3, pixels, pixels, generator=torch.Generator().manual_seed(2))
 
 
-@pytest.fixture(params=FAMILIES)
+@pytest.fixture(params=NAMES)
 def family(request: pytest.FixtureRequest) -> tuple[str, nn.Module, Tensor]:
     return request.param, *network_and_images(request.param)
 

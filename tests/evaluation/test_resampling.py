@@ -94,6 +94,7 @@ def true_difference(gap: float, between_seeds: float, between_arms: float = 0.4)
     )
 
 
+@pytest.mark.slow
 def test_five_seeds_and_156_cases_cover_95_percent_where_seeds_alone_do_not():
     rng = np.random.default_rng(4)
     studies, gap, spread = 400, 0.4, 0.15

@@ -48,7 +48,8 @@ def allow(runs):
     """A check that refuses nothing."""
 
 
-@pytest.fixture(scope="module")
+# The mark of a parameter is that of every test which uses the fixture.
+@pytest.fixture(scope="module", params=[pytest.param("two workers", marks=pytest.mark.slow)])
 def finished(tmp_path_factory):
     """Four mini notebooks after one run on two workers: the folder and the states by label."""
     folder = tmp_path_factory.mktemp("project")

@@ -51,6 +51,7 @@ def refused(medtl, folder, *arguments):
     return err
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_verdicts_and_the_report_and_is_not_done_twice(project, medtl):
     status, out, err = medtl("run", "--workers", 2)
     report = project / "runs" / "smoke-cpu" / "report.html"
@@ -188,6 +189,7 @@ def test_a_source_that_is_missing_is_refused_before_a_kernel_starts(project, med
     assert "mars" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tag", ["", "own-splits"])
 def test_a_published_split_that_leaks_is_refused_unless_the_notebook_makes_its_own(project, medtl, tag):
     path = write_notebook(project / "notebooks" / "01_first.ipynb", "1")
@@ -215,6 +217,7 @@ def test_where_there_is_no_project_one_line_says_so(tmp_path, monkeypatch):
         cli_run.project_folder()
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_kernels_and_the_next_run_continues(project, medtl):
     write_notebook(
         project / "notebooks" / "02_second.ipynb",

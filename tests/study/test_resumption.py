@@ -56,6 +56,7 @@ def without_time(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns="seconds").sort_values(["key", "metric"]).reset_index(drop=True)
 
 
+@pytest.mark.slow
 def test_a_killed_study_continues_and_ends_with_the_records_of_an_undisturbed_one(folders, monkeypatch):
     script = folders / "study.py"
     script.write_text(SCRIPT.replace("WORKERS", "1"))
@@ -89,6 +90,7 @@ def test_a_killed_study_continues_and_ends_with_the_records_of_an_undisturbed_on
         assert (one.predictions(key)["scores"] == two.predictions(key)["scores"]).all()
 
 
+@pytest.mark.slow
 def test_a_study_in_notebook_cells_runs_in_workers_and_follows_what_other_cells_define(folders, four_threads):
     shell = InteractiveShell()
     setup, rest = SCRIPT.split("def measure")

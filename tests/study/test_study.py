@@ -123,6 +123,7 @@ def test_the_seed_alone_decides_the_draws(folders, monkeypatch):
     pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_records(folders, monkeypatch, four_threads):
     one = study().run(progress=False)
     monkeypatch.setenv("MEDTL_STORE", str(folders / "parallel"))

@@ -135,6 +135,7 @@ def test_same_seed_same_teacher_and_the_global_state_is_left_alone():
     assert len(runs[0].history) == 9
 
 
+@pytest.mark.slow
 def test_unlabelled_cases_carry_two_labels_round_two_moons():
     from sklearn.datasets import make_moons
 

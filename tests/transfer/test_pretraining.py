@@ -57,6 +57,7 @@ def test_a_domain_alone_and_grey_images_give_three_channels(archives):
     assert 30 <= card["training_images"] <= 40
 
 
+@pytest.mark.slow
 def test_training_changes_the_weights_and_the_seed_repeats_them(archives):
     first, _ = pretrain("resnet18", [Source("colour")], **QUICK)
     again, _ = pretrain("resnet18", [Source("colour")], **QUICK)

@@ -9,7 +9,13 @@ from medtl_core.truncation.cut_costs import costs_of_cuts
 from medtl_core.truncation.truncated import truncate
 
 
-@pytest.mark.parametrize("name", ["resnet18", "densenet121", "tf_efficientnet_lite0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("densenet121", "tf_efficientnet_lite0")),
+    ],
+)
 def test_each_cost_is_that_of_the_truncated_network(name: str) -> None:
     backbone = build(name, num_classes=3, pretrained=False, seed=0)
     points = cut_points(backbone.network)

@@ -29,6 +29,8 @@ FAMILIES = {
     "xception41": 32,
     "xception41p": 32,
 }
+QUICK = {"resnet18", "mobilenetv2_100", "tf_efficientnet_lite0"}
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 
 
 @cache
@@ -47,7 +49,7 @@ def count(network: nn.Module) -> int:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", NAMES)
 def test_what_the_head_receives_is_the_pooled_activation_of_the_full_network(name: str) -> None:
     x = images(FAMILIES[name])
     network = full(name).network
@@ -76,7 +78,7 @@ def test_a_flattened_head_receives_every_value_of_the_activation(name: str) -> N
         cut(images(64))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("above", ["discarded", "random"])
 def test_gradient_reaches_every_parameter(name: str, above: str) -> None:
     points = cut_points(full(name).network)
@@ -86,7 +88,7 @@ def test_gradient_reaches_every_parameter(name: str, above: str) -> None:
     assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_dead_parameters_are_left(name: str) -> None:
     network = full(name).network
     point = cut_points(network)[-3]

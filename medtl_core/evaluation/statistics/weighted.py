@@ -16,7 +16,8 @@ def weighted_auroc(
     """
     n_classes = probabilities.shape[1]
     classes = [1] if n_classes == 2 else list(range(n_classes))
-    return np.mean([_one_against_rest(labels == k, probabilities[:, k], weights) for k in classes], axis=0)
+    areas = np.stack([_one_against_rest(labels == k, probabilities[:, k], weights) for k in classes])
+    return np.asarray(areas.mean(axis=0))
 
 
 def _one_against_rest(
@@ -31,4 +32,4 @@ def _one_against_rest(
     non_strict = lower_ranks[np.searchsorted(scores[rest], scores[positive], side="right")]
     chosen = weights[positive]
     wins = np.sum(chosen * (strict + non_strict), axis=0) / 2
-    return wins / (chosen.sum(axis=0) * lower_ranks[-1])
+    return np.asarray(wins / (chosen.sum(axis=0) * lower_ranks[-1]))
