@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
 
-from medtl_core.evidence.decision import Verdict
+from medtl_core.evidence.combine import Verdict
 from medtl_core.evidence.ledger import Ledger
 from medtl_core.evidence.runs import environment, run_summaries
 from medtl_core.files import write_text

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from medtl_core.errors import MedtlError
-from medtl_core.evidence.register import Register, Rule, load_register
+from medtl_core.evidence.register import Register, load_register
+from medtl_core.evidence.rule import Rule
 
 _KINDS = ("superiority", "equivalence", "non_inferiority", "existence")
 

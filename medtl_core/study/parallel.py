@@ -15,9 +15,10 @@ import joblib
 from medtl_core import settings
 from medtl_core.inputs import noting
 from medtl_core.orphans import die_with_parent
-from medtl_core.study.cache_key import Reach, package_source
+from medtl_core.study.cache_key import Reach
 from medtl_core.study.result_store import ResultStore
 from medtl_core.study.seeding import device_kind, seeded
+from medtl_core.study.source_closure import package_source
 from medtl_core.study.trial import FinishedTrial, Task, checked_outcome, keep_trial
 
 _SHORT_TRIAL_S = 0.5  # what takes less frees little, and giving memory back takes a tenth of a second

@@ -53,7 +53,7 @@ class Estimate:
 
 def detectable(interval: Interval) -> float:
     """The effect that a test of as many seeds, equally spread, finds with power .8, in the metric's unit."""
-    return _detectable_ratio(interval.n) * interval.standard_error * interval.n**0.5
+    return float(_detectable_ratio(interval.n) * interval.standard_error * interval.n**0.5)
 
 
 @cache
