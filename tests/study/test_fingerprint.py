@@ -293,7 +293,7 @@ def test_names_of_the_package_libraries_and_settings_are_found():
 
 
 def test_what_a_function_of_the_package_encloses_counts():
-    from medtl_core.evidence.decision import describe
+    from medtl_core.files import one_line
 
     def enclosing(value):
         def inner():
@@ -303,4 +303,4 @@ def test_what_a_function_of_the_package_encloses_counts():
         return inner
 
     assert fingerprint(enclosing(1)).digest != fingerprint(enclosing(2)).digest
-    assert print_of(USES, VALUE=describe) == print_of(USES, VALUE=describe)
+    assert print_of(USES, VALUE=one_line) == print_of(USES, VALUE=one_line)
