@@ -68,7 +68,7 @@ def plot_curves(
         for number, arm in enumerate(lines):
             mine = [s for s in summaries if along_arms or s.arms[0] == arm]
             mine.sort(key=lambda s: places_of[_level(s, x)])
-            shift = (number - (len(lines) - 1) / 2) * min(0.05, 0.4 / max(len(lines) - 1, 1))
+            shift = (number - (len(lines) - 1) / 2) * min(0.11, 0.4 / max(len(lines) - 1, 1))
             marker = _MARKERS[number % len(_MARKERS)]
             _draw_line(drawn, [places_of[_level(s, x)] + shift for s in mine], mine, colours[arm], marker)
             ends.append(
