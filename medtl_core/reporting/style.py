@@ -121,8 +121,7 @@ def use_style() -> None:
 
 
 def rc_params() -> dict[Any, Any]:
-    """The settings of matplotlib that the package's own figures use, whether `use_style` was called or
-    not."""
+    """The settings of the package's own figures, whether `use_style` was called or not."""
     return {
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],

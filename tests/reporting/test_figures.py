@@ -123,13 +123,23 @@ def test_zero_and_the_band_are_in_sight(frame, pairs):
 
 def test_sizes_that_the_register_does_not_state(claim, rule, registered):
     register = registered(claim(rule(margin=0.01), rule(margin=0.02, treatment="medical")))
-    assert smallest_effect("C006", "auroc", FULL, register) == 0.01
+    assert smallest_effect("C006", "auroc", FULL, register=register) == 0.01
     with pytest.raises(MedtlError, match=r"give the smallest effects 0.01, 0.02, expected one"):
-        smallest_effect("C006", "auroc", [("full", "scratch"), ("medical", "scratch")], register)
+        smallest_effect("C006", "auroc", [("full", "scratch"), ("medical", "scratch")], register=register)
     with pytest.raises(MedtlError, match="smallest effects none, expected one"):
-        smallest_effect("C006", "accuracy", FULL, register)
+        smallest_effect("C006", "accuracy", FULL, register=register)
     with pytest.raises(MedtlError, match="claim 'C999': not in the register"):
-        smallest_effect("C999", "auroc", FULL, register)
+        smallest_effect("C999", "auroc", FULL, register=register)
+
+
+def test_readings_may_state_different_sizes(frame, pairs, claim, rule, registered):
+    weak, strong = rule(margin=0.01, reading="weak"), rule(margin=0.03, reading="strong")
+    register = registered(claim(weak, strong))
+    records = frame(pairs([0.1, 0.2, 0.3]))
+    drawing = plot_differences(records, FULL, "auroc", claim="C006", reading="strong", register=register)
+    assert axes_of(drawing).patches[0].get_width() == pytest.approx(0.06)
+    with pytest.raises(MedtlError, match=r"say which reading is meant \(reading=\)"):
+        plot_differences(records, FULL, "auroc", claim="C006", register=register)
 
 
 def test_a_pair_that_was_not_measured_says_so(frame, pairs):
