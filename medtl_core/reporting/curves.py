@@ -37,8 +37,7 @@ def plot_curves(
     bounds: Bounds | None = None,
     axes: "Axes | None" = None,
 ) -> Drawing:
-    """Means over seeds along the factor `x` with 95 % t-intervals, the single seeds as small dots; a line
-    an arm.
+    """Means over seeds along the factor `x` with 95 % t-intervals; a line an arm, single seeds as dots.
 
     `x="arm"` puts the arms themselves on the axis (cut points, say) and draws one line. Levels that are
     numbers stand at their value, on the scale that `x_scale` says; texts stand side by side, in the order
@@ -68,7 +67,7 @@ def plot_curves(
         for number, arm in enumerate(lines):
             mine = [s for s in summaries if along_arms or s.arms[0] == arm]
             mine.sort(key=lambda s: places_of[_level(s, x)])
-            shift = (number - (len(lines) - 1) / 2) * min(0.05, 0.4 / max(len(lines) - 1, 1))
+            shift = (number - (len(lines) - 1) / 2) * min(0.11, 0.4 / max(len(lines) - 1, 1))
             marker = _MARKERS[number % len(_MARKERS)]
             _draw_line(drawn, [places_of[_level(s, x)] + shift for s in mine], mine, colours[arm], marker)
             ends.append(
@@ -109,8 +108,7 @@ def _levels(summaries: Sequence[Summary], x: str, order: Sequence[Any] | None) -
 
 
 def _places(levels: Sequence[Any], scale: str, numeric: bool) -> dict[Any, float]:
-    """Where each level stands, in units of the distance between two neighbours (the mean distance of
-    numbers)."""
+    """Where each level stands, in units of the mean distance between neighbours."""
     if not numeric:
         return {level: float(place) for place, level in enumerate(levels)}
     if scale != "linear" and min(levels) <= 0:

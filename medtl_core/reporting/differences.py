@@ -26,6 +26,7 @@ def plot_differences(
     metric: str,
     *,
     claim: str | None = None,
+    reading: str | None = None,
     rule: Rule | None = None,
     by: str | Sequence[str] = (),
     average_over: str | Sequence[str] = (),
@@ -36,17 +37,18 @@ def plot_differences(
 ) -> Drawing:
     """A row for each pair (treatment, control): treatment - control within each seed, with its 95 % interval.
 
-    The grey band is the smallest effect of interest that the register states for `claim` (or `rule`): a
-    difference inside it would not matter even if it were sure. Without either there is no band. Rows take the
-    colour of the treatment. Pairs that were not measured keep their row and say so. Groups, labels and errors
-    as `arms.plot_arms`; MedtlError, too, where the register states no such size (`smallest_effect`).
+    The grey band is the smallest effect of interest that the register states for `claim` (in one `reading`,
+    if they differ; or for `rule`): a difference inside it would not matter even if it were sure. Without
+    either there is no band. Rows take the colour of the treatment. Pairs that were not measured keep their
+    row and say so. Groups, labels and errors as `arms.plot_arms`; MedtlError, too, where the register
+    states no such size (`smallest_effect`).
 
     >>> plot_differences(records, [("full", "scratch")], "auroc", claim="C006", by="n")
     """
     arms = [arm for pair in pairs for arm in pair]
     chosen = select(records, metric, by=by, average_over=average_over, arms=arms, labels=labels)
     summaries = pair_summaries(chosen, pairs)
-    size = _size(claim, rule, metric, pairs, register)
+    size = _size(claim, reading, rule, metric, pairs, register)
     colours = colours_of([treatment for treatment, _ in pairs])
     with panel(axes) as drawn:
         height = draw_rows(
@@ -76,6 +78,7 @@ def plot_differences(
 
 def _size(
     claim: str | None,
+    reading: str | None,
     rule: Rule | None,
     metric: str,
     pairs: Sequence[tuple[str, str]],
@@ -88,7 +91,9 @@ def _size(
                 f"rule on {rule.metric}: it states no smallest difference in {metric}; leave rule= out"
             )
         return size
-    return smallest_effect(claim, metric, pairs, register) if claim is not None else 0.0
+    if claim is None:
+        return 0.0
+    return smallest_effect(claim, metric, pairs, reading=reading, register=register)
 
 
 def _show_zero(axes: "Axes", size: float) -> None:

@@ -36,7 +36,7 @@ class Drawing:
     settle: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
-        return f"figure: {self.text}"
+        return f"figure: {' '.join(self.text.split())}"
 
     def png(self) -> bytes:
         """The figure as PNG at twice the resolution of the page."""
@@ -65,7 +65,7 @@ class Drawing:
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         width, height = (round(side * PIXELS_PER_INCH) for side in self.figure.get_size_inches())
         data = {"image/png": self.png(), "text/plain": repr(self)}
-        return data, {"image/png": {"width": width, "height": height, "alt": self.text}}
+        return data, {"image/png": {"width": width, "height": height, "alt": repr(self)}}
 
 
 @contextmanager

@@ -17,8 +17,7 @@ _PLACEHOLDERS = (None, ..., NotImplemented)
 
 @dataclass(frozen=True)
 class Misconception:
-    """A wrong answer that students give, of the kind that is asked for, and the hint that leads away from
-    it."""
+    """A wrong answer that students give, and the hint that leads away from it."""
 
     answer: Any
     hint: str

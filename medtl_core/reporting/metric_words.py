@@ -47,8 +47,7 @@ _COUNTS = {
 
 
 def metric_in_words(metric: str, labels: dict[str, str] | None = None) -> str:
-    """The metric's name for an axis or a sentence: what `labels` says of it, else what is known, else its
-    words."""
+    """The metric's name for an axis or a sentence: from `labels`, from what is known, else its own words."""
     if labels and metric in labels:
         return labels[metric]
     if metric in _WORDS:
@@ -57,8 +56,7 @@ def metric_in_words(metric: str, labels: dict[str, str] | None = None) -> str:
 
 
 def range_of(metric: str) -> tuple[float | None, float | None]:
-    """The smallest and the largest value that a metric can have; None where it has no bound, or none is
-    known.
+    """The smallest and the largest value that a metric can have; None where no bound is known.
 
     Scores and shares lie in [0, 1], times and counts are at least 0. A score of several classes that may
     exceed 1 (Brier) has only its lower bound.

@@ -28,8 +28,7 @@ NOTHING_KEPT = "No reference run holds this study yet."
 
 
 def reference_folder(notebook: str | None = None, study: str | None = None) -> Path | None:
-    """The first of `FOLDERS` in the project's `results/` that is there and holds the study; None if none
-    does."""
+    """The first of `FOLDERS` in the project's `results/` that holds the study; None if none does."""
     for name in FOLDERS:
         folder = project_root() / "results" / name
         place = folder / "records" / (notebook or "")

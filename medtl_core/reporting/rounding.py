@@ -15,8 +15,7 @@ def decimals_for(half_width: float, bounded: bool) -> int:
 
 
 def number(value: float, decimals: int = 2, sign: bool = False) -> str:
-    """A number for a reader: .93 without its zero, 1,024 with a comma and no fraction, a true minus, and no
-    minus zero."""
+    """A number for a reader: .93 without its zero, 1,024 with a comma, a true minus, and no minus zero."""
     text = f"{abs(value):,.{0 if abs(value) >= 1000 else decimals}f}"
     mark = "" if not text.strip("0.,") else "−" if value < 0 else "+" if sign else ""
     return mark + (text[1:] if text.startswith("0.") else text)

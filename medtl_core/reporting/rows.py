@@ -32,8 +32,7 @@ def draw_rows(
     bounded: bool,
     sign: bool = False,
 ) -> float:
-    """Draw one row a summary, with a heading over each group; returns the height that the rows need, in
-    inches.
+    """Draw one row a summary, with a heading over each group; returns the height in inches.
 
     A row is the mean, its 95 % interval and, under it, the single seeds; on the right the mean as a number.
     """

@@ -117,12 +117,11 @@ def use_style() -> None:
     if shell is not None and hasattr(shell, "kernel"):
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-        set_matplotlib_formats("retina")
+        set_matplotlib_formats("retina")  # type: ignore[no-untyped-call]
 
 
 def rc_params() -> dict[Any, Any]:
-    """The settings of matplotlib that the package's own figures use, whether `use_style` was called or
-    not."""
+    """The settings of the package's own figures, whether `use_style` was called or not."""
     return {
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans"],

@@ -11,8 +11,7 @@ def _number(value: float) -> str:
 
 
 class TextTable(pd.DataFrame):
-    """A data frame that a notebook shows whole: no text cut off, no row hidden, nothing where a value is
-    missing.
+    """A data frame that a notebook shows whole: no text cut off, no row hidden, no word for a missing value.
 
     Texts and their headers stand left. Row numbers are not shown; an index that has a name is. A column
     without any content (a note that nothing needed) is left out.

@@ -34,6 +34,13 @@ def test_no_clear_difference(frame, pairs, exactly):
     )
 
 
+def test_an_interval_that_just_holds_zero_is_not_clear(frame, pairs, exactly):
+    records = frame(pairs(exactly(0.039, 0.0322)))
+    assert "no clear difference in AUROC: +.04 (95 % interval .00 to .08" in difference_sentence(
+        records, "full", "scratch", "auroc"
+    )
+
+
 def test_where_lower_is_better_it_is_said(frame, pairs, exactly):
     records = frame(pairs(exactly(0.13, 0.0322), metric="ece", direction="lower"))
     assert difference_sentence(records, "full", "scratch", "ece", labels=LABELS) == (
