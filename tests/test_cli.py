@@ -15,7 +15,15 @@ from medtl_core.evidence.record import Record
 from medtl_core.evidence.record_store import RecordStore
 
 CLAIMS = """\
-- {id: C001, section: "1", statement: "A", kind: method, handling: test, notebook: 01_a, about: method,
+head:
+  title: "A small survey"
+  ids: [{pattern: 'C\\d{3}', name: statements}]
+  sections: {"1": {name: all}}
+  populations:
+    medical_images: {name: "medical images"}
+    method: {name: "a method", synthetic_is_evidence: true}
+entries:
+- {id: C001, section: "1", statement: "A", kind: method, handling: test, notebook: 01_a, population: method,
    rules: [{reading: main, hypothesis: "B", kind: deterministic, study: checks, metric: deviation,
             tolerance: {op: "<=", value: 0.5}}]}
 - {id: C002, section: "1", statement: "C", kind: empirical, handling: test}

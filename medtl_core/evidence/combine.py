@@ -3,8 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from medtl_core.evidence.decision import Verdict
-
+Verdict = Literal[
+    "supported",
+    "supported with conditions",
+    "not supported",
+    "contradicted",
+    "inconclusive",
+    "literature only",
+    "not testable here",
+    "pending",
+]
 ORDER: tuple[Verdict, ...] = (
     "supported", "supported with conditions", "inconclusive", "not supported", "contradicted",
 )  # fmt: skip

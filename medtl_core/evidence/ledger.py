@@ -12,10 +12,11 @@ import pandas as pd
 from medtl_core.evidence.case_resampling import CaseIntervals
 from medtl_core.evidence.record import Record, to_frame
 from medtl_core.evidence.register import Register
+from medtl_core.evidence.register_head import Head
 from medtl_core.evidence.rows import entry_row
 from medtl_core.evidence.rule_history import changed_rules
 from medtl_core.evidence.study_declaration import StudyDeclaration
-from medtl_core.evidence.verdict import EntryVerdict, judge_claims
+from medtl_core.evidence.verdict import EntryVerdict, judge_entries
 from medtl_core.files import write_text
 
 FILE = "ledger.json"
@@ -44,8 +45,12 @@ class EvidenceStore(Protocol):
 
 @dataclass(frozen=True)
 class Ledger:
-    """Verdicts in the order of the register; ids of the entries whose rules changed after measurement."""
+    """Verdicts in the order of the register, its head, and ids of entries whose rules changed meanwhile.
 
+    `rules_changed`: a rule was changed or added after the records that it judges were taken.
+    """
+
+    head: Head
     verdicts: list[EntryVerdict]
     rules_changed: frozenset[str]
 
@@ -55,7 +60,14 @@ class Ledger:
 
     def rows(self) -> list[dict[str, Any]]:
         """One plain row per entry, ready for JSON."""
-        return [entry_row(verdict, verdict.claim.id in self.rules_changed) for verdict in self.verdicts]
+        return [
+            entry_row(
+                verdict,
+                self.head.population_of(verdict.claim.population),
+                verdict.claim.id in self.rules_changed,
+            )
+            for verdict in self.verdicts
+        ]
 
     def to_json(self) -> str:
         """The rows as a JSON list, as `medtl ledger --json` prints it."""
@@ -92,15 +104,16 @@ def build_ledger(register: Register, store: EvidenceStore, notebook: str | None 
     read.
     Raises MedtlError for malformed records and for rules that do not fit their study.
     """
-    claims = register.entries if notebook is None else register.of(notebook)
+    claims = register.of(notebook)
     notebooks = sorted({claim.notebook for claim in claims if claim.notebook and claim.rules})
     records = {name: store.all(name) for name in notebooks}
     cases = CaseIntervals(store, store.root)
-    verdicts = judge_claims(claims, {name: to_frame(found) for name, found in records.items()}, cases)
+    frames = {name: to_frame(found) for name, found in records.items()}
+    verdicts = judge_entries(register, frames, cases, notebook)
     changed = changed_rules(claims, records, store.root, write=not store.kept)
     if not store.kept:
         cases.save()
-    return Ledger(verdicts, frozenset(changed))
+    return Ledger(register.head, verdicts, frozenset(changed))
 
 
 def write_ledger(ledger: Ledger, folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Which records a rule looks at, and how they are paired."""
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pandas as pd
 
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.record import FIELDS
-from medtl_core.evidence.register import Rule, Span
+from medtl_core.evidence.rule import Rule, Span
 
 FILTERABLE = ("dataset", "source_domain", "target_domain")
 SIGNIFICANT_DIGITS = 6
@@ -65,17 +66,76 @@ def _labels(chosen: pd.DataFrame) -> list[str]:
     return [names[place] for place in places]
 
 
-def strata(rule: Rule, chosen: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any], pd.DataFrame]]:
-    """The parts that are judged apart: data set, levels of the factors in `by`, records.
+@dataclass(frozen=True)
+class Stratum:
+    """Records that are judged together: one data set at one level of each factor in `by`.
+
+    `settings` holds what tells this configuration from the others of the data set (empty where there is one,
+    or where the rule pools them), `configuration` the whole of it as text (empty where pooled).
+    """
+
+    dataset: str
+    settings: dict[str, Any]
+    factors: dict[str, Any]
+    configuration: str
+    records: pd.DataFrame
+
+    @property
+    def levels(self) -> dict[str, Any]:
+        """Settings and factors by name; a setting that shares its name with a factor says so."""
+        clear = {
+            f"configured {name}" if name in self.factors else name: v for name, v in self.settings.items()
+        }
+        return clear | self.factors
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of the records rests on synthetic data."""
+        return bool(self.records["synthetic"].any())
+
+
+def strata(rule: Rule, chosen: pd.DataFrame) -> Iterator[Stratum]:
+    """The parts that are judged apart: data sets, configurations unless pooled, levels of factors in `by`.
 
     A part at which one of the rule's arms was never run has not been measured and is left out.
     """
     arms = {arm for arm in (rule.treatment, rule.control) if arm is not None}
     for name, part in chosen.groupby(LABEL, sort=True):
-        stratified = part.groupby(rule.by, sort=True) if rule.by else [((), part)]
-        for levels, stratum in stratified:
-            if arms <= set(stratum["arm"]):
-                yield str(name), dict(zip(rule.by, levels, strict=True)), stratum
+        for configuration, settings, configured in _configured(rule, part):
+            stratified = configured.groupby(rule.by, sort=True) if rule.by else [((), configured)]
+            for levels, records in stratified:
+                if arms <= set(records["arm"]):
+                    factors = dict(zip(rule.by, levels, strict=True))
+                    yield Stratum(str(name), settings, factors, configuration, records)
+
+
+def _configured(rule: Rule, part: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any], pd.DataFrame]]:
+    """Text, telling settings and records of each configuration; all records at once where they are pooled."""
+    if rule.configurations == "pooled":
+        yield "", {}, part
+        return
+    every = {text: json.loads(text or "{}") for text in sorted(part["configuration"].unique())}
+    names = sorted({name for settings in every.values() for name in settings})
+    telling = [n for n in names if len({json.dumps(s.get(n)) for s in every.values()}) > 1]
+    for text, settings in every.items():
+        told = {name: _plain(settings.get(name)) for name in telling}
+        yield text, told, part[part["configuration"] == text]
+
+
+def _plain(setting: Any) -> Any:
+    if isinstance(setting, list):
+        return " ".join(str(part) for part in setting)
+    return "not set" if setting is None else setting
+
+
+def stratum_name(levels: dict[str, Any]) -> str:
+    """Levels of a stratum in words: `n = 64`; empty without strata."""
+    return ", ".join(f"{name} = {level_name(level)}" for name, level in levels.items())
+
+
+def level_name(level: Any) -> str:
+    """A level of a factor as it was given: 64, not 64.0, which a table with gaps makes of it."""
+    return f"{level:g}" if isinstance(level, float) else str(level)
 
 
 @dataclass(frozen=True)
@@ -94,13 +154,13 @@ class Effects:
 
 
 def paired_effects(rule: Rule, part: pd.DataFrame) -> Effects:
-    """Treatment - control of the same seed and the same factors (without a control: treatment).
+    """Treatment - control of the same seed, configuration and factors (without a control: treatment).
 
     A seed is complete if it has every column that any seed has: an average over other levels would be another
     quantity. A level that one arm was never run at cannot be paired and is no column.
     """
     along = rule.trend.factor if rule.trend else None
-    others = [name for name in factors_of(part) if name not in (LABEL, along)]
+    others = ["configuration", *(name for name in factors_of(part) if name not in (LABEL, along))]
     cells = [repr(row) for row in part[others].astype(object).itertuples(index=False, name=None)]
     levels = part[along].tolist() if along else [0] * len(part)
     found: dict[str, dict[tuple[int, tuple[Any, str]], float]] = {}

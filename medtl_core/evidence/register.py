@@ -1,141 +1,42 @@
 """The register of statements: what the survey claims, and by which rule each claim is judged."""
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from medtl_core.errors import MedtlError
+from medtl_core.evidence.register_head import Head
+from medtl_core.evidence.rule import Rule, Strict
+from medtl_core.evidence.rules.kinds import checked
 from medtl_core.settings import project_root
 
-RuleKind = Literal[
-    "superiority", "equivalence", "non_inferiority", "trend", "interaction", "deterministic", "existence",
-    "heterogeneity",
-]  # fmt: skip
-Scalar = bool | int | float | str
-COMPARES = ("superiority", "equivalence", "non_inferiority", "interaction", "existence")
-NEEDS_MARGIN = ("superiority", "equivalence", "non_inferiority", "existence")
-MINIMUM_OF_SEEDS = 5
 
+class Claim(Strict):
+    """One statement of the survey, in our own words.
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Span(_Strict):
-    """A filter on a numeric factor: both ends included, at least one given."""
-
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _has_an_end(self) -> "Span":
-        if self.min is None and self.max is None:
-            raise ValueError("expected min, max or both")
-        return self
-
-
-class Trend(_Strict):
-    """How a statistic per seed is taken over the levels of a factor."""
-
-    factor: str
-    scale: Literal["linear", "log2"] = "linear"
-    statistic: Literal["slope", "spearman"] = "slope"
-
-
-class Tolerance(_Strict):
-    """What every value of a deterministic rule has to meet."""
-
-    op: Literal["<=", "<", ">=", ">", "=="]
-    value: float
-
-
-class Rule(_Strict):
-    """One reading of a statement as a comparison that records can decide.
-
-    `margin` is the smallest effect of interest (superiority, existence, trend) or the margin of equivalence,
-    in the unit of the metric (trend: per unit of the scaled factor). `direction` is what the statement
-    claims for treatment - control, or for the slope. A rule of kind `heterogeneity` asks whether the
-    treatment's values differ more between data sets than between the seeds of one; it uses neither. `about`
-    is what this rule speaks of where that is not what its entry speaks of: phantoms count for a method alone.
+    `strong_word` is the word that makes it stronger than what supports it: such a statement is tested in a
+    weak and in a strong reading. `population` is a name from the head; without one it is the head's first.
     """
 
-    reading: Literal["weak", "strong", "main"]
-    hypothesis: str = Field(min_length=1)
-    kind: RuleKind
-    study: str = Field(min_length=1)
-    metric: str = Field(min_length=1)
-    treatment: str | None = None
-    control: str | None = None
-    where: dict[str, Scalar | list[Scalar] | Span] = {}
-    by: list[str] = []
-    margin: float | None = Field(default=None, ge=0)
-    direction: Literal["higher", "lower"] = "higher"
-    min_seeds: int = Field(default=MINIMUM_OF_SEEDS, ge=1)
-    combine: Literal["all", "majority", "any"] = "all"
-    trend: Trend | None = None
-    tolerance: Tolerance | None = None
-    resample_cases: bool = False
-    condition: str | None = None
-    about: Literal["medical_images", "method"] | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Rule":
-        needs = {
-            "treatment": self.kind != "deterministic",
-            "control": self.kind in COMPARES,
-            "margin": self.kind in NEEDS_MARGIN,
-            "trend": self.kind in ("trend", "interaction"),
-            "tolerance": self.kind == "deterministic",
-        }
-        for name, needed in needs.items():
-            if needed and getattr(self, name) is None:
-                raise ValueError(f"a rule of kind {self.kind} needs `{name}`")
-        unused = {
-            "trend": not needs["trend"],
-            "tolerance": not needs["tolerance"],
-            "control": self.kind in ("trend", "heterogeneity"),
-        }
-        for name, forbidden in unused.items():
-            if forbidden and getattr(self, name) is not None:
-                raise ValueError(f"a rule of kind {self.kind} does not use `{name}`: leave it out")
-        if self.kind in ("equivalence", "non_inferiority") and self.margin == 0:
-            raise ValueError("margin is 0, expected the positive margin inside which arms count as equal")
-        if self.kind != "deterministic" and self.min_seeds < MINIMUM_OF_SEEDS:
-            raise ValueError(f"min_seeds is {self.min_seeds}, expected at least {MINIMUM_OF_SEEDS}")
-        if self.trend is not None and self.trend.factor in self.by:
-            raise ValueError(f"`by` holds {self.trend.factor!r}, the factor that the trend runs over")
-        return self
-
-    @property
-    def version(self) -> str:
-        """Hash of everything in the rule that decides (12 hexadecimal digits); its wording does not count."""
-        unset = {"about"} if self.about is None else set()
-        deciding = self.model_dump(mode="json", exclude={"hypothesis", *unset})
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
-
-
-class Claim(_Strict):
-    """One statement of the survey (C…) or one that it inherits (I…), in our own words."""
-
-    id: str = Field(pattern=r"^[CI]\d{2,3}$")
+    id: str = Field(min_length=1)
     section: str
     statement: str = Field(min_length=1)
     locator: str = ""
-    references: list[int | str] = []
+    references: list[int | str] = Field(default_factory=list)
     kind: Literal["definition", "method", "empirical", "challenge"]
     handling: Literal["test", "demonstration", "literature", "correction"]
     notebook: str | None = None
-    about: Literal["medical_images", "method"] = "medical_images"
+    population: str | None = None
+    strong_word: str | None = None
     expected: str | None = None
     source: str | None = None
     correction: str | None = None
     not_testable: str | None = None
-    rules: list[Rule] = []
+    rules: list[Annotated[Rule, AfterValidator(checked)]] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Claim":
@@ -143,27 +44,77 @@ class Claim(_Strict):
             raise ValueError("rules are given, but nothing is measured for this entry: remove them")
         if self.rules and not self.notebook:
             raise ValueError("rules are given, but no `notebook` that measures them")
+        readings = {rule.reading for rule in self.rules}
+        if readings not in (set(), {"main"}, {"weak"}, {"strong"}, {"weak", "strong"}):
+            raise ValueError(
+                "the rules mix main with weak or strong readings: use main alone, or the other two"
+            )
+        if self.strong_word and self.rules and readings != {"weak", "strong"}:
+            raise ValueError(
+                f"strong word {self.strong_word!r}: expected rules in a weak and a strong reading"
+            )
         if self.handling == "correction" and not self.correction:
             raise ValueError("handling is correction, but `correction` is empty")
         return self
 
 
-class Register(_Strict):
-    """All statements, with unique ids."""
+class Register(Strict):
+    """The head and all statements, which fit it and have unique ids."""
 
-    entries: list[Claim]
+    head: Head
+    entries: list[Claim] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _unique(self) -> "Register":
-        ids = [claim.id for claim in self.entries]
-        twice = sorted({i for i in ids if ids.count(i) > 1})
-        if twice:
-            raise ValueError(f"id {twice[0]} stands {ids.count(twice[0])} times, expected once")
+    def _fits_the_head(self) -> "Register":
+        for claim in self.entries:
+            if self.head.group(claim.id) is None:
+                patterns = " or ".join(group.pattern for group in self.head.ids)
+                raise ValueError(f"entry {claim.id}: the id does not match {patterns}; see `ids` in the head")
+            if claim.section not in self.head.sections:
+                raise ValueError(
+                    f"entry {claim.id}: section {claim.section!r} is not in the head, expected one of: "
+                    f"{', '.join(self.head.sections)}"
+                )
+            for population in (claim.population, *(rule.population for rule in claim.rules)):
+                if population is not None and population not in self.head.populations:
+                    raise ValueError(
+                        f"entry {claim.id}: population {population!r} is not in the head, expected one of: "
+                        f"{', '.join(self.head.populations)}"
+                    )
+            most = self.head.references
+            if wrong := [n for n in claim.references if isinstance(n, int) and most and not 1 <= n <= most]:
+                raise ValueError(
+                    f"entry {claim.id}: reference {wrong[0]}, expected a number from 1 to {most}"
+                )
         return self
 
-    def of(self, notebook: str) -> list[Claim]:
-        """The statements that a notebook answers."""
-        return [claim for claim in self.entries if claim.notebook == notebook]
+    @model_validator(mode="after")
+    def _counted(self) -> "Register":
+        ids = Counter(claim.id for claim in self.entries)
+        if twice := [name for name, count in ids.items() if count > 1]:
+            raise ValueError(f"id {twice[0]} stands {ids[twice[0]]} times, expected once")
+        for group in self.head.ids:
+            found = sum(self.head.group(name) == group for name in ids)
+            if group.count is not None and found != group.count:
+                raise ValueError(
+                    f"{found} entries with ids {group.pattern}, expected {group.count} as in the head"
+                )
+        sections = Counter(claim.section for claim in self.entries)
+        for name, section in self.head.sections.items():
+            if section.count is not None and sections[name] != section.count:
+                raise ValueError(
+                    f"{sections[name]} entries in section {name}, expected {section.count} as in the head"
+                )
+        return self
+
+    def of(self, notebook: str | None) -> list[Claim]:
+        """The statements that a notebook answers; all of them for None."""
+        return [claim for claim in self.entries if notebook in (None, claim.notebook)]
+
+    def synthetic_is_evidence(self, claim: Claim, rule: Rule) -> bool:
+        """Whether synthetic data count for a rule of an entry."""
+        name = self.head.population_of(rule.population, claim.population)
+        return self.head.populations[name].synthetic_is_evidence
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -188,25 +139,27 @@ def load_register(path: str | Path | None = None) -> Register:
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except OSError as error:
-        raise MedtlError(f"{path}: no register of statements to be read ({error.strerror})") from error
+        raise MedtlError(f"{path}: the register of statements cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MedtlError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, list) or not raw:
-        raise MedtlError(f"{path}: found {type(raw).__name__}, expected a list of entries")
+        raise MedtlError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict) or set(raw) != {"head", "entries"}:
+        found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
+        raise MedtlError(f"{path}: found {found or 'nothing'}, expected a mapping with `head` and `entries`")
     try:
-        return Register(entries=raw)
+        return Register.model_validate(raw)
     except ValidationError as error:
-        raise MedtlError(f"{path}: {_first_line(error, raw)}") from error
+        raise MedtlError(f"{path}: {_first_line(error, raw['entries'])}") from error
 
 
-def _first_line(error: ValidationError, raw: list[Any]) -> str:
+def _first_line(error: ValidationError, entries: Any) -> str:
     first = error.errors()[0]
     place = list(first["loc"])
     message = first["msg"].removeprefix("Value error, ")
+    found = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
     if len(place) < 2 or not isinstance(place[1], int):
-        return message
-    entry = raw[place[1]]
+        field = ".".join(str(part) for part in place)
+        return f"{field}: {message}{found}" if field else message
+    entry = entries[place[1]]
     name = entry.get("id", f"number {place[1] + 1}") if isinstance(entry, dict) else f"number {place[1] + 1}"
     field = ".".join(str(part) for part in place[2:])
-    found = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
     return f"entry {name}{', field ' + field if field else ''}: {message}{found}"

@@ -4,20 +4,22 @@ import math
 from typing import Any
 
 from medtl_core.evidence.combine import combine
-from medtl_core.evidence.decision import StratumVerdict, stratum_name
-from medtl_core.evidence.rules import Estimate
+from medtl_core.evidence.decision import StratumVerdict
+from medtl_core.evidence.pairing import stratum_name
+from medtl_core.evidence.rules.estimate import Estimate
+from medtl_core.evidence.rules.kinds import kind_of
 from medtl_core.evidence.verdict import DatasetVerdict, EntryVerdict, RuleVerdict
 from medtl_core.evidence.wording import effect_in_words, rule_in_words
 
 SIGNIFICANT_DIGITS = 6
 
 
-def entry_row(verdict: EntryVerdict, rule_changed: bool) -> dict[str, Any]:
+def entry_row(verdict: EntryVerdict, population: str, rule_changed: bool) -> dict[str, Any]:
     """An entry of the register with its verdict.
 
     `rule`, `rule_version` and the numbers in `datasets` are those of the rule that decides (the first of the
-    main or weak reading); `rules` holds all of them. `rule_changed`: one of its rules was changed after its
-    records were taken.
+    main or weak reading); `rules` holds all of them. `population` is what the entry is about;
+    `rule_changed`: one of its rules was changed after its records were taken.
     """
     claim = verdict.claim
     deciding = [r for r in verdict.rules if r.rule.reading != "strong"] or verdict.rules
@@ -31,7 +33,7 @@ def entry_row(verdict: EntryVerdict, rule_changed: bool) -> dict[str, Any]:
         "references": list(claim.references),
         "kind": claim.kind,
         "handling": claim.handling,
-        "about": claim.about,
+        "population": population,
         "notebook": claim.notebook,
         "verdict": verdict.verdict,
         "reason": reason,
@@ -58,6 +60,7 @@ def _deciding_datasets(results: list[RuleVerdict]) -> dict[str, Any]:
 
 def _rule_row(result: RuleVerdict) -> dict[str, Any]:
     rule = result.rule
+    band = kind_of(rule).plot_band(rule)
     return {
         "reading": rule.reading,
         "hypothesis": rule.hypothesis,
@@ -69,6 +72,8 @@ def _rule_row(result: RuleVerdict) -> dict[str, Any]:
         "metric": rule.metric,
         "direction": rule.direction,
         "margin": rule.margin,
+        "band": list(band) if band is not None else None,
+        "has_interval": kind_of(rule).has_interval,
         "verdict": result.verdict,
         "reason": result.reason,
         "datasets": {name: _dataset_row(verdict) for name, verdict in result.datasets.items()},

@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics import holm
-from medtl_core.evidence.between import differ
 from medtl_core.evidence.case_resampling import CaseIntervals
-from medtl_core.evidence.combine import combine, summarise_by_verdict
-from medtl_core.evidence.decision import StratumVerdict, Verdict, decide, explain_inconclusive, stratum_name
-from medtl_core.evidence.register import Claim, Rule
-from medtl_core.evidence.rules import Estimate, measure, measure_overall
+from medtl_core.evidence.combine import Verdict, combine, summarise_by_verdict
+from medtl_core.evidence.decision import StratumVerdict, decide, explain_inconclusive
+from medtl_core.evidence.estimation import estimates, overall_estimates
+from medtl_core.evidence.pairing import stratum_name
+from medtl_core.evidence.register import Claim, Register
+from medtl_core.evidence.rule import Rule
+from medtl_core.evidence.rules.estimate import Estimate
+from medtl_core.evidence.rules.kinds import kind_of
 
-About = Literal["medical_images", "method"]
 Adjusted = tuple[float | None, float | None]
 
 
@@ -52,35 +53,41 @@ class EntryVerdict:
 
 
 def judge(
-    rule: Rule, frame: pd.DataFrame, *, about: About = "medical_images", cases: CaseIntervals | None = None
+    rule: Rule,
+    frame: pd.DataFrame,
+    *,
+    synthetic_is_evidence: bool = False,
+    cases: CaseIntervals | None = None,
 ) -> RuleVerdict:
     """Judge one rule by itself from its notebook's tidy records; its strata and data sets are the family."""
-    estimates = measure(rule, frame, cases)
-    return _result(rule, frame, estimates, adjust([(rule, estimates)])[0], about)
+    found = estimates(rule, frame, cases)
+    return _result(rule, frame, found, adjust([(rule, found)])[0], synthetic_is_evidence)
 
 
-def judge_claims(
-    claims: Sequence[Claim], frames: Mapping[str, pd.DataFrame], cases: CaseIntervals | None = None
+def judge_entries(
+    register: Register,
+    frames: Mapping[str, pd.DataFrame],
+    cases: CaseIntervals | None = None,
+    notebook: str | None = None,
 ) -> list[EntryVerdict]:
-    """Judge entries from the tidy records of each notebook.
+    """Judge the entries of a register (or those of one notebook) from the tidy records of each notebook.
 
     The family of Holm's correction is every rule, data set and stratum of one notebook. MedtlError that names
     the entry where a rule does not fit the study it names.
     """
+    entries = register.of(notebook)
     results: dict[tuple[str, int], RuleVerdict] = {}
-    for notebook in sorted({claim.notebook for claim in claims if claim.notebook}):
-        frame = frames.get(notebook)
+    for name in sorted({claim.notebook for claim in entries if claim.notebook}):
+        frame = frames.get(name)
         if frame is None or frame.empty:
             continue
-        rules = [
-            (claim, i) for claim in claims if claim.notebook == notebook for i in range(len(claim.rules))
-        ]
-        estimates = [_measured(claim, claim.rules[i], frame, cases) for claim, i in rules]
-        families = adjust(
-            [(claim.rules[i], found) for (claim, i), found in zip(rules, estimates, strict=True)]
-        )
-        for (claim, i), found, family in zip(rules, estimates, families, strict=True):
-            results[claim.id, i] = _result(claim.rules[i], frame, found, family, claim.about)
+        rules = [(claim, i) for claim in register.of(name) for i in range(len(claim.rules))]
+        found = [_estimates(claim, claim.rules[i], frame, cases) for claim, i in rules]
+        families = adjust([(claim.rules[i], one) for (claim, i), one in zip(rules, found, strict=True)])
+        for (claim, i), one, family in zip(rules, found, families, strict=True):
+            rule = claim.rules[i]
+            evidence = register.synthetic_is_evidence(claim, rule)
+            results[claim.id, i] = _result(rule, frame, one, family, evidence)
     nothing = "not measured in this run"
     return [
         verdict_of(
@@ -90,7 +97,7 @@ def judge_claims(
                 for i, rule in enumerate(claim.rules)
             ],
         )
-        for claim in claims
+        for claim in entries
     ]
 
 
@@ -112,60 +119,75 @@ def _pair(found: list[float] | None) -> Adjusted:
     return (found[0], found[1]) if found else (None, None)
 
 
-def _measured(claim: Claim, rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None) -> list[Estimate]:
+def _estimates(claim: Claim, rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None) -> list[Estimate]:
     try:
-        return measure(rule, frame, cases)
+        return estimates(rule, frame, cases)
     except MedtlError as error:
         raise MedtlError(f"entry {claim.id}, {rule.reading} reading: {error}") from error
 
 
 def _result(
-    rule: Rule, frame: pd.DataFrame, estimates: list[Estimate], adjusted: list[Adjusted], about: About
+    rule: Rule,
+    frame: pd.DataFrame,
+    found: list[Estimate],
+    adjusted: list[Adjusted],
+    synthetic_is_evidence: bool,
 ) -> RuleVerdict:
-    if not estimates:
+    if not found:
         return RuleVerdict(rule, "pending", "not measured in this run", {})
-    judged = [decide(rule, e, *pair) for e, pair in zip(estimates, adjusted, strict=True)]
-    overall = measure_overall(rule, frame) if rule.by else {}
+    judged = [decide(rule, e, *pair) for e, pair in zip(found, adjusted, strict=True)]
+    overall = overall_estimates(rule, frame) if any(e.stratum for e in found) else {}
     datasets = {
         name: _dataset(
-            rule, name, [j for j in judged if j.estimate.dataset == name], overall.get(name), about
+            rule,
+            name,
+            [j for j in judged if j.estimate.dataset == name],
+            overall.get(name),
+            synthetic_is_evidence,
         )
-        for name in dict.fromkeys(e.dataset for e in estimates)
+        for name in dict.fromkeys(e.dataset for e in found)
     }
-    verdicts = {name: verdict.verdict for name, verdict in datasets.items() if verdict.eligible}
-    if not verdicts:
+    eligible = {name: verdict for name, verdict in datasets.items() if verdict.eligible}
+    if not eligible:
         there = summarise_by_verdict({name: verdict.verdict for name, verdict in datasets.items()})
         return RuleVerdict(rule, "inconclusive", f"measured on synthetic data only ({there})", datasets)
-    if rule.kind == "heterogeneity":
-        judged_verdict, reason = differ(rule, frame, list(verdicts))
-        return RuleVerdict(rule, judged_verdict, reason, datasets)
-    verdict = _combined(rule, list(verdicts.values()))
-    if len(verdicts) == 1 or "supported with conditions" in verdicts.values():
-        reason = "; ".join(f"{name}: {datasets[name].reason}" for name in verdicts)
-    else:
-        eligible = [j for name in verdicts for j in datasets[name].strata]
-        reason = summarise_by_verdict(verdicts) + explain_inconclusive(eligible)
+    at_once = kind_of(rule).decide_over_datasets(rule, frame, list(eligible))
+    if at_once is not None:
+        return RuleVerdict(rule, *at_once, datasets)
+    verdict, reason = _over_datasets(rule, eligible)
     if verdict == "supported" and rule.condition:
         return RuleVerdict(rule, "supported with conditions", f"{rule.condition} ({reason})", datasets)
     return RuleVerdict(rule, verdict, reason, datasets)
 
 
+def _over_datasets(rule: Rule, eligible: dict[str, DatasetVerdict]) -> tuple[Verdict, str]:
+    verdicts = {name: found.verdict for name, found in eligible.items()}
+    if len(verdicts) == 1 or "supported with conditions" in verdicts.values():
+        reason = "; ".join(f"{name}: {eligible[name].reason}" for name in verdicts)
+    else:
+        judged = [j for found in eligible.values() for j in found.strata]
+        reason = summarise_by_verdict(verdicts) + explain_inconclusive(judged)
+    if settings := sorted(
+        {s for found in eligible.values() for j in found.strata for s in j.estimate.settings}
+    ):
+        reason += f"; configurations judged apart by {', '.join(settings)}"
+    return kind_of(rule).combine(rule, list(verdicts.values())), reason
+
+
 def _dataset(
-    rule: Rule, name: str, judged: list[StratumVerdict], overall: Estimate | None, about: About
+    rule: Rule,
+    name: str,
+    judged: list[StratumVerdict],
+    overall: Estimate | None,
+    synthetic_is_evidence: bool,
 ) -> DatasetVerdict:
-    eligible = (rule.about or about) == "method" or not any(j.estimate.synthetic for j in judged)
+    eligible = synthetic_is_evidence or not any(j.estimate.synthetic for j in judged)
     if len(judged) == 1 and not judged[0].estimate.stratum:
         return DatasetVerdict(name, judged[0].verdict, judged[0].reason, eligible, judged[0].estimate, judged)
     verdicts = {stratum_name(j.estimate.stratum): j.verdict for j in judged}
     reason = summarise_by_verdict(verdicts) + explain_inconclusive(judged)
-    return DatasetVerdict(name, _combined(rule, list(verdicts.values())), reason, eligible, overall, judged)
-
-
-def _combined(rule: Rule, verdicts: list[Verdict]) -> Verdict:
-    if rule.kind != "existence":
-        return combine(verdicts, rule.combine)
-    # That something exists is not refuted by the opposite elsewhere, only not shown.
-    return combine(["not supported" if verdict == "contradicted" else verdict for verdict in verdicts], "any")
+    verdict = kind_of(rule).combine(rule, list(verdicts.values()))
+    return DatasetVerdict(name, verdict, reason, eligible, overall, judged)
 
 
 def verdict_of(claim: Claim, results: list[RuleVerdict]) -> EntryVerdict:

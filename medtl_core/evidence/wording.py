@@ -2,56 +2,23 @@
 
 from typing import Any
 
-from medtl_core.evidence.register import Rule, Span
+from medtl_core.evidence.rule import Rule, Span
+from medtl_core.evidence.rules.kinds import kind_of
 
 
 def rule_in_words(rule: Rule) -> str:
     """A rule as one sentence: what is compared, along or for each of what, and how it is combined."""
+    claim = kind_of(rule).claim_in_words(rule)
+    pooled = "; configurations pooled" if rule.configurations == "pooled" else ""
     return (
-        f"{rule.kind.replace('_', '-')}: {_claim(rule)}{_strata(rule)} (study {rule.study}{_filters(rule)}; "
+        f"{rule.kind.replace('_', '-')}: {claim}{_strata(rule)} (study {rule.study}{_filters(rule)}{pooled}; "
         f"data sets: {rule.combine})"
     )
 
 
 def effect_in_words(rule: Rule) -> str:
     """The axis of a forest plot: the effect with its metric, and which way the statement points."""
-    compared = f"{rule.treatment} − {rule.control}" if rule.control else rule.treatment or "value"
-    unit = ""
-    if rule.trend:
-        along = {"linear": "per unit of", "log2": "per doubling of"}[rule.trend.scale]
-        spearman = rule.trend.statistic == "spearman"
-        unit = (
-            f", rank correlation with {rule.trend.factor}"
-            if spearman
-            else f", slope {along} {rule.trend.factor}"
-        )
-    if rule.kind == "equivalence":
-        return f"{rule.metric}: {compared}{unit} (stated: no difference)"
-    if rule.kind in ("deterministic", "heterogeneity"):
-        return f"{rule.metric}: {compared}"
-    way = {"higher": "above 0", "lower": "below 0"}[rule.direction]
-    return f"{rule.metric}: {compared}{unit} (stated: {way})"
-
-
-def _claim(rule: Rule) -> str:
-    compared = f"{rule.treatment} − {rule.control}" if rule.control else rule.treatment or "every arm"
-    if rule.kind == "deterministic" and rule.tolerance:
-        return f"{rule.metric} of {compared} {rule.tolerance.op} {rule.tolerance.value:g}"
-    if rule.kind == "heterogeneity":
-        return f"{rule.metric} of {compared} differs more between data sets than between seeds"
-    if rule.kind == "equivalence":
-        return f"{compared} in {rule.metric} lies within ±{rule.margin:g}"
-    if rule.kind == "non_inferiority":
-        way = {"higher": "above", "lower": "below"}[rule.direction]
-        sign = {"higher": "−", "lower": "+"}[rule.direction]
-        return f"{compared} in {rule.metric} is {way} {sign}{rule.margin:g}"
-    smallest = f", smallest effect of interest {rule.margin:g}" if rule.margin else ""
-    if rule.trend:
-        way = {"higher": "rises", "lower": "falls"}[rule.direction]
-        statistic = f"{rule.trend.scale} {rule.trend.statistic}"
-        return f"{rule.metric} of {compared} {way} along {rule.trend.factor} ({statistic}){smallest}"
-    way = {"higher": "above 0", "lower": "below 0"}[rule.direction]
-    return f"{compared} in {rule.metric} is {way}{smallest}"
+    return kind_of(rule).axis_in_words(rule)
 
 
 def _strata(rule: Rule) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from medtl_core.errors import MedtlError
-from medtl_core.evidence.register import Register, Rule
+from medtl_core.evidence.register import Register
+from medtl_core.evidence.rule import Rule
 from medtl_core.reporting.arms import keep_within
 from medtl_core.reporting.drawing import Drawing, finished, panel
 from medtl_core.reporting.metric_words import metric_in_words, range_of

@@ -37,8 +37,8 @@ def forest(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """Forest plot of rules: `rows` are those of `Ledger.rows()[i]["rules"]`, one panel each.
 
     Points are estimates, bars 95 % intervals, the band is the smallest effect of interest (or the margin of
-    equivalence). Rules without an interval (not measured, deterministic) are left out; MedtlError where none
-    is left.
+    equivalence). Rules without an interval (not measured, or about single values) are not shown; MedtlError
+    where none is left.
     """
     from matplotlib.figure import Figure
     from matplotlib.text import Text
@@ -90,9 +90,9 @@ def _attribute(text: str) -> str:
 
 
 def _lines(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Everything with an interval; identities have none and are no matter of a forest plot."""
+    """Everything with an interval over seeds; a rule without intervals is not shown in a forest plot."""
     lines: list[dict[str, Any]] = []
-    if rule["kind"] == "deterministic":
+    if not rule["has_interval"]:
         return lines
     for name, dataset in rule["datasets"].items():
         for stratum in dataset["strata"]:
@@ -105,9 +105,8 @@ def _lines(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _panel(axes: "Axes", rule: Mapping[str, Any], lines: list[dict[str, Any]]) -> None:
     positions = range(len(lines), 0, -1)
-    band = _band(rule)
-    if band is not None:
-        axes.axvspan(*band, color="#F0E442", alpha=0.35, lw=0, zorder=0)
+    if rule["band"] is not None:
+        axes.axvspan(*rule["band"], color="#F0E442", alpha=0.35, lw=0, zorder=0)
     axes.axvline(0.0, color="black", lw=1, zorder=1)
     for y, line in zip(positions, lines, strict=True):
         axes.plot([line["low"], line["high"]], [y, y], color=COLOURS[line["verdict"]], lw=2, zorder=2)
@@ -130,16 +129,3 @@ def _point(word: str, x: Sequence[float] = (), y: Sequence[float] = ()) -> "Line
     from matplotlib.lines import Line2D
 
     return Line2D(x, y, color=COLOURS[word], marker=MARKERS[word], linestyle="none", markersize=6, zorder=3)
-
-
-def _band(rule: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Effects too small to matter, between 0 and the margin on the stated side; of equivalence both sides."""
-    margin = rule["margin"]
-    if not margin:
-        return None
-    if rule["kind"] == "equivalence":
-        return -margin, margin
-    stated = 1.0 if rule["direction"] == "higher" else -1.0
-    if rule["kind"] == "non_inferiority":
-        stated = -stated
-    return (0.0, margin) if stated > 0 else (-margin, 0.0)

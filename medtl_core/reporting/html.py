@@ -58,6 +58,8 @@ def report_html(run: Path, ledger: Ledger) -> str:
     template = jinja.from_string(files("medtl_core.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8"))
     return template.render(
         name=run.resolve().name,
+        head=ledger.head,
+        real=[p.name for p in ledger.head.populations.values() if not p.synthetic_is_evidence],
         badges=BADGES,
         counts=[(word, counts[word]) for word in get_args(Verdict) if word in counts],
         rows=rows,
@@ -83,7 +85,7 @@ def _plot(row: Mapping[str, Any]) -> str:
     has_interval = any(
         stratum["estimate"] is not None
         for rule in row["rules"]
-        if rule["kind"] != "deterministic"
+        if rule["has_interval"]
         for dataset in rule["datasets"].values()
         for stratum in dataset["strata"]
     )
@@ -98,7 +100,12 @@ def _checks(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The numbers of an entry as table rows: rule, data set, stratum."""
     return [
         stratum
-        | {"reading": rule["reading"], "dataset": name, "kind": rule["kind"], "eligible": dataset["eligible"]}
+        | {
+            "reading": rule["reading"],
+            "dataset": name,
+            "has_interval": rule["has_interval"],
+            "eligible": dataset["eligible"],
+        }
         for rule in row["rules"]
         for name, dataset in rule["datasets"].items()
         for stratum in dataset["strata"]

@@ -9,9 +9,9 @@ from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import auroc
 from medtl_core.evaluation.statistics import hierarchical_bootstrap
 from medtl_core.evidence.case_resampling import CaseIntervals
+from medtl_core.evidence.estimation import estimates
 from medtl_core.evidence.record import to_frame
 from medtl_core.evidence.record_store import RecordStore
-from medtl_core.evidence.rules import measure
 
 SEEDS, CASES = 5, 60
 
@@ -37,10 +37,10 @@ def predicted(tmp_path, record):
 def test_the_interval_is_that_of_the_hierarchical_bootstrap(predicted, rule, tmp_path):
     store, labels, scores = predicted
     cases = CaseIntervals(store, tmp_path)
-    found = measure(rule(resample_cases=True), to_frame(store.all()), cases)[0]
+    found = estimates(rule(resample_cases=True), to_frame(store.all()), cases)[0]
     assert found.interval == hierarchical_bootstrap(auroc, labels, scores["full"], scores["scratch"])
     assert found.note == ""
-    seeds_only = measure(rule(), to_frame(store.all()), cases)[0]
+    seeds_only = estimates(rule(), to_frame(store.all()), cases)[0]
     assert seeds_only.interval != found.interval
 
 
@@ -48,15 +48,15 @@ def test_what_was_computed_is_kept_and_read_without_predictions(predicted, rule,
     store, *_ = predicted
     cases = CaseIntervals(store, tmp_path)
     frame = to_frame(store.all())
-    computed = measure(rule(resample_cases=True), frame, cases)
+    computed = estimates(rule(resample_cases=True), frame, cases)
     cases.save()
     for file in (tmp_path / "predictions").iterdir():
         file.unlink()
     again = CaseIntervals(store, tmp_path)
-    assert measure(rule(resample_cases=True), frame, again) == computed
+    assert estimates(rule(resample_cases=True), frame, again) == computed
     (tmp_path / "intervals.json").unlink()
-    without = measure(rule(resample_cases=True), frame, CaseIntervals(store, tmp_path))[0]
-    assert without.interval == measure(rule(), frame)[0].interval
+    without = estimates(rule(resample_cases=True), frame, CaseIntervals(store, tmp_path))[0]
+    assert without.interval == estimates(rule(), frame)[0].interval
     assert "no predictions kept" in without.note
 
 
@@ -81,7 +81,7 @@ def test_reasons_why_cases_are_not_resampled(predicted, rule, record, tmp_path):
     assert "different test cases" in cases.interval("auroc", [*keys, "other"], [*keys, "other"])[1]
     more = [record(arm=arm, seed=s, factors={"n": 9}) for arm in ("full", "scratch") for s in range(SEEDS)]
     two_levels = to_frame([*store.all(), *more])
-    assert "several levels" in measure(rule(resample_cases=True), two_levels, cases)[0].note
+    assert "several levels" in estimates(rule(resample_cases=True), two_levels, cases)[0].note
 
 
 def test_a_test_set_too_small_to_resample_is_a_remark(record, rule, tmp_path):
@@ -96,9 +96,9 @@ def test_a_test_set_too_small_to_resample_is_a_remark(record, rule, tmp_path):
                 "scores": np.stack([1 - positive, positive], 1),
             }
             store.add([record(arm=arm, seed=seed, value=0.5)], kept)
-    found = measure(rule(resample_cases=True), to_frame(store.all()), CaseIntervals(store, tmp_path))[0]
+    found = estimates(rule(resample_cases=True), to_frame(store.all()), CaseIntervals(store, tmp_path))[0]
     assert found.note.startswith("test cases not resampled: ")
-    assert found.interval == measure(rule(), to_frame(store.all()))[0].interval
+    assert found.interval == estimates(rule(), to_frame(store.all()))[0].interval
 
 
 def test_a_broken_file_is_one_line(tmp_path):

@@ -5,7 +5,6 @@ import pytest
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.ledger import build_ledger, write_ledger
 from medtl_core.evidence.record_store import RecordStore
-from medtl_core.evidence.register import Register
 from medtl_core.reporting.verdict_tables import notebook_verdicts, statements_table
 
 
@@ -21,13 +20,11 @@ def store(tmp_path, pairs, exactly):
 
 
 @pytest.fixture
-def register(rule, claim):
-    return Register(
-        entries=[
-            claim(rule(reading="weak", by=["n"]), rule(reading="strong", margin=0.5)),
-            claim(id="C007", handling="literature", source="a | b\nc", notebook=None, section="2"),
-            claim(rule(study="unrun"), id="C008", notebook="01_cnn_basics"),
-        ]
+def register(rule, claim, registered):
+    return registered(
+        claim(rule(reading="weak", by=["n"]), rule(reading="strong", margin=0.5)),
+        claim(id="C007", handling="literature", source="a | b\nc", notebook=None, section="2"),
+        claim(rule(study="unrun"), id="C008", notebook="01_cnn_basics"),
     )
 
 
@@ -52,9 +49,9 @@ def test_rows_are_what_the_command_line_prints(store, register):
     assert rows[2]["verdict"] == "pending"
 
 
-def test_a_data_set_has_one_word_over_all_deciding_rules(store, rule, claim):
+def test_a_data_set_has_one_word_over_all_deciding_rules(store, rule, claim, registered):
     entry = claim(rule(), rule(margin=0.5, hypothesis="by far"), rule(margin=0.001, hypothesis="at all"))
-    row = build_ledger(Register(entries=[entry]), store).rows()[0]
+    row = build_ledger(registered(entry), store).rows()[0]
     assert [r["datasets"]["breastmnist"]["verdict"] for r in row["rules"]] == [
         "supported", "not supported", "supported",
     ]  # fmt: skip
@@ -75,32 +72,30 @@ def test_tables_hold_every_row_and_escape(store, register):
     assert ledger.to_frame()["verdict"].tolist() == [v.verdict for v in ledger.verdicts]
 
 
-def test_a_rule_changed_after_measurement_is_marked(store, register, rule, claim):
+def test_a_rule_changed_after_measurement_is_marked(store, register, rule, claim, registered):
     assert not build_ledger(register, store).rules_changed
-    reworded = Register(
-        entries=[
-            claim(rule(reading="weak", by=["n"], hypothesis="reworded"), rule(reading="strong", margin=0.5))
-        ]
+    reworded = registered(
+        claim(rule(reading="weak", by=["n"], hypothesis="reworded"), rule(reading="strong", margin=0.5))
     )
     assert not build_ledger(reworded, store).rules_changed
-    changed = Register(entries=[claim(rule(reading="weak", by=["n"], margin=0.02))])
+    changed = registered(claim(rule(reading="weak", by=["n"], margin=0.02)))
     ledger = build_ledger(changed, store)
     assert ledger.rules_changed == {"C006"}
     assert ledger.rows()[0]["rule_changed_after_measurement"]
     assert "rule changed after measurement" in ledger.rows()[0]["reason"]
     assert build_ledger(changed, store).rules_changed == {"C006"}
     assert not build_ledger(register, store).rules_changed
-    added = Register(entries=[*register.entries, claim(rule(metric="ece"), id="C099")])
+    added = registered(*register.entries, claim(rule(metric="ece"), id="C099"))
     assert build_ledger(added, store).rules_changed == {"C099"}
 
 
-def test_a_new_measurement_takes_the_rules_of_now(store, register, rule, claim, pairs, exactly):
+def test_a_new_measurement_takes_the_rules_of_now(store, register, rule, claim, pairs, exactly, registered):
     build_ledger(register, store)
     for file in store.records_folder.rglob("*.jsonl"):
         file.unlink()
     for r in pairs(exactly(0.1, 0.01), n_test=999):
         store.add([r])
-    changed = Register(entries=[claim(rule(margin=0.02))])
+    changed = registered(claim(rule(margin=0.02)))
     assert not build_ledger(changed, store).rules_changed
 
 

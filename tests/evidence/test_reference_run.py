@@ -9,17 +9,14 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence.ledger import build_ledger
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.reference_run import keep_run, open_run, read_kept
-from medtl_core.evidence.register import Register
 from medtl_core.evidence.runs import run_summaries, without_machine
 
 
 @pytest.fixture
-def register(rule, claim):
-    return Register(
-        entries=[
-            claim(rule(reading="weak", by=["n"], resample_cases=True), rule(reading="strong", metric="ece")),
-            claim(rule(kind="interaction", trend={"factor": "n"}, direction="lower"), id="C018"),
-        ]
+def register(rule, claim, registered):
+    return registered(
+        claim(rule(reading="weak", by=["n"], resample_cases=True), rule(reading="strong", metric="ece")),
+        claim(rule(kind="interaction", trend={"factor": "n"}, direction="lower"), id="C018"),
     )
 
 
@@ -174,10 +171,10 @@ def test_reading_a_kept_run_names_file_and_line(run, register, tmp_path):
         assert "learning_curve.jsonl" in str(error.value)
 
 
-def test_nothing_is_written_into_a_kept_run(run, register, rule, claim, tmp_path):
+def test_nothing_is_written_into_a_kept_run(run, register, rule, claim, tmp_path, registered):
     kept = keep_run(run, tmp_path / "kept", register=register)
     before = {p: p.stat().st_mtime_ns for p in kept.rglob("*")}
-    changed = Register(entries=[claim(rule(margin=0.02))])
+    changed = registered(claim(rule(margin=0.02)))
     assert build_ledger(changed, read_kept(kept)).rules_changed == {"C006"}
     assert {p: p.stat().st_mtime_ns for p in kept.rglob("*")} == before
 

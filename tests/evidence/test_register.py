@@ -6,6 +6,16 @@ import yaml
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.register import load_register
 
+HEAD = {
+    "title": "A small survey",
+    "ids": [{"pattern": r"C\d{3}", "name": "statements"}],
+    "sections": {"1": {"name": "first"}, "2": {"name": "second"}},
+    "populations": {
+        "medical_images": {"name": "medical images"},
+        "method": {"name": "a method", "synthetic_is_evidence": True},
+    },
+    "references": 30,
+}
 RULE = {
     "reading": "weak",
     "hypothesis": "Fine-tuning beats scratch",
@@ -34,9 +44,9 @@ ENTRY = {
 }
 
 
-def load(tmp_path, *entries):
+def load(tmp_path, *entries, head=None):
     path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump(list(entries)))
+    path.write_text(yaml.safe_dump({"head": head or HEAD, "entries": list(entries)}))
     return load_register(path)
 
 
@@ -50,7 +60,7 @@ def changed(**fields):
 
 def test_an_entry_is_read_with_its_defaults(tmp_path):
     claim = load(tmp_path, ENTRY).entries[0]
-    assert (claim.about, claim.correction, claim.not_testable) == ("medical_images", None, None)
+    assert (claim.population, claim.correction, claim.not_testable) == (None, None, None)
     assert claim.rules[0].where["n"].max == 256
     assert claim.rules[0].where["mark"] == ["none", "cross"]
     assert load(tmp_path, ENTRY).of("02_fine_tuning") == [claim]
@@ -75,7 +85,13 @@ def test_an_entry_is_read_with_its_defaults(tmp_path):
         ({"handling": "correction"}, ["C006", "correction"]),
         ({"not_testable": "no data"}, ["C006", "rules are given"]),
         ({"notebook": None}, ["C006", "notebook"]),
-        ({"id": "X1"}, ["id", "X1"]),
+        ({"id": "X1"}, ["id", "X1", "ids"]),
+        ({"section": "9"}, ["C006", "section '9'", "1, 2"]),
+        ({"population": "mice"}, ["C006", "'mice'", "medical_images, method"]),
+        ({"rule_population": "mice"}, ["C006", "'mice'", "medical_images, method"]),
+        ({"references": [31]}, ["C006", "reference 31", "1 to 30"]),
+        ({"strong_word": "always"}, ["C006", "'always'", "a weak and a strong reading"]),
+        ({"rule_kind": "best"}, ["C006", "rules.0", "'best'", "superiority, equivalence"]),
     ],
 )
 def test_an_error_is_one_line_with_id_and_field(tmp_path, fields, named):
@@ -91,7 +107,44 @@ def test_an_id_stands_once(tmp_path):
         load(tmp_path, ENTRY, ENTRY)
 
 
-@pytest.mark.parametrize("text", ["- id: C001\n  id: C002\n", "- [", "{}", "", "- 3\n", "\x00"])
+def test_main_readings_do_not_stand_beside_others(tmp_path):
+    entry = copy.deepcopy(ENTRY)
+    entry["rules"].append(RULE | {"reading": "main", "margin": 0.1})
+    with pytest.raises(MedtlError, match="C006: the rules mix main"):
+        load(tmp_path, entry)
+
+
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        ({"title": ""}, ["head.title"]),
+        ({"ids": [{"pattern": "C(", "name": "all"}]}, ["head.ids.0.pattern", "not a regular expression"]),
+        ({"ids": [{"pattern": r"C\d{3}", "name": "all", "count": 2}]}, ["1 entries with ids", "expected 2"]),
+        ({"sections": {"1": {"name": "first", "count": 3}}}, ["1 entries in section 1", "expected 3"]),
+        ({"more": 1}, ["head.more"]),
+    ],
+)
+def test_the_head_is_held_against_the_entries(tmp_path, head, named):
+    with pytest.raises(MedtlError) as error:
+        load(tmp_path, ENTRY, head=HEAD | head)
+    assert "\n" not in str(error.value)
+    for part in named:
+        assert part in str(error.value)
+
+
+def test_counts_of_ids_and_sections_agree(tmp_path):
+    head = HEAD | {
+        "ids": [{"pattern": r"C\d{3}", "name": "all", "count": 2}],
+        "sections": {"1": {"name": "first", "count": 1}},
+    }
+    with pytest.raises(MedtlError, match="different sums"):
+        load(tmp_path, ENTRY, head=head)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- id: C001\n  id: C002\n", "- [", "{}", "", "- 3\n", "\x00", "head: 3\nentries: 4\n", "entries: []"],
+)
 def test_a_file_that_is_no_register_is_one_line(tmp_path, text):
     path = tmp_path / "claims.yaml"
     path.write_text(text)
@@ -102,7 +155,7 @@ def test_a_file_that_is_no_register_is_one_line(tmp_path, text):
 
 
 def test_a_missing_register_is_one_line(tmp_path):
-    with pytest.raises(MedtlError, match="no register"):
+    with pytest.raises(MedtlError, match="cannot be read"):
         load_register(tmp_path / "none.yaml")
 
 

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from medtl_core.evaluation.statistics import power_paired_t
-from medtl_core.evidence.verdict import judge, judge_claims
+from medtl_core.evidence.verdict import judge, judge_entries
+
+pytestmark = pytest.mark.slow
 
 SEEDS = 5
 SD = 0.02
@@ -50,14 +52,14 @@ def test_a_difference_at_the_margin_is_called_equal_at_most_in_five_of_a_hundred
     assert share(equal, generator, 0.04, 500, "supported") <= 0.05 + 2 * (0.05 * 0.95 / 500) ** 0.5
 
 
-def test_a_notebook_of_nulls_has_a_supported_in_at_most_five_of_a_hundred(rule, claim):
+def test_a_notebook_of_nulls_has_a_supported_in_at_most_five_of_a_hundred(rule, claim, registered):
     generator = np.random.default_rng(11)
     metrics = [f"metric_{i}" for i in range(6)]
     claims = [claim(rule(metric=m, margin=1e-9), id=f"C{i:03}") for i, m in enumerate(metrics)]
-    times = 150
+    register, times = registered(*claims), 150
     wrong = 0
     for _ in range(times):
-        verdicts = judge_claims(claims, {"02_fine_tuning": simulated(generator, 0.0, metrics)})
+        verdicts = judge_entries(register, {"02_fine_tuning": simulated(generator, 0.0, metrics)})
         wrong += any(verdict.verdict in ("supported", "supported with conditions") for verdict in verdicts)
     assert wrong / times <= 0.05 + 2 * (0.05 * 0.95 / times) ** 0.5
 

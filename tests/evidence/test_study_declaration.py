@@ -7,7 +7,6 @@ import pytest
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.record_store import RecordStore, record_check
 from medtl_core.evidence.reference_run import keep_run, read_kept
-from medtl_core.evidence.register import Register
 from medtl_core.evidence.study_declaration import StudyDeclaration, declare, read_declarations
 
 CURVE = ("02_fine_tuning", "learning_curve")
@@ -86,12 +85,10 @@ def test_a_check_declares_its_metric(tmp_path, monkeypatch):
     assert (found.arms, set(found.metrics)) == (("identity",), {"conv_max_abs_error", "pool_max_abs_error"})
 
 
-def test_a_kept_run_carries_the_declarations(tmp_path, record, claim, rule):
+def test_a_kept_run_carries_the_declarations(tmp_path, record, claim, rule, registered):
     RecordStore(tmp_path / "run").add([record(factors={"n": 64})])
     declare(tmp_path / "run", declaration())
-    kept = read_kept(
-        keep_run(tmp_path / "run", tmp_path / "kept", register=Register(entries=[claim(rule())]))
-    )
+    kept = read_kept(keep_run(tmp_path / "run", tmp_path / "kept", register=registered(claim(rule()))))
     assert kept.declarations() == [declaration()]
     assert kept.all() == [record(factors={"n": 64})]
 

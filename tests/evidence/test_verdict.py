@@ -6,11 +6,11 @@ import pytest
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics import detectable_effect
 from medtl_core.evidence.record import to_frame
-from medtl_core.evidence.verdict import judge, judge_claims
+from medtl_core.evidence.verdict import judge, judge_entries
 
 
-def word(rule, records, **about):
-    return judge(rule, to_frame(records), **about).verdict
+def word(rule, records, **evidence):
+    return judge(rule, to_frame(records), **evidence).verdict
 
 
 def test_superiority_says_each_word(rule, pairs, exactly):
@@ -90,7 +90,7 @@ def test_identities_say_supported_or_contradicted(rule, record):
     assert word(exact(1e-5), records) == "supported"
     assert word(exact(1e-9), records) == "contradicted"
     phantoms = [record(arm="identity", value=1e-7, dataset="phantoms", synthetic=True)]
-    assert word(exact(1e-5), phantoms, about="method") == "supported"
+    assert word(exact(1e-5), phantoms, synthetic_is_evidence=True) == "supported"
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3, 4])
@@ -157,7 +157,7 @@ def test_synthetic_data_are_judged_and_do_not_count_for_medical_images(rule, pai
     assert result.verdict == "inconclusive"
     assert "synthetic data only" in result.reason
     assert result.datasets[name].verdict == "supported"
-    assert word(rule(), phantoms, about="method") == "supported"
+    assert word(rule(), phantoms, synthetic_is_evidence=True) == "supported"
     assert word(rule(), phantoms + pairs(exactly(-0.1, 0.01))) == "contradicted"
 
 
@@ -165,13 +165,15 @@ def test_what_a_data_set_is_called_does_not_matter(rule, pairs, exactly):
     assert word(rule(), pairs(exactly(0.1, 0.01), dataset="phantoms_of_patients")) == "supported"
 
 
-def test_a_rule_about_images_in_an_entry_about_a_method_does_not_count_phantoms(rule, pairs, exactly):
+def test_a_rule_about_images_in_an_entry_about_a_method_does_not_count_phantoms(
+    rule, claim, registered, pairs, exactly
+):
     phantoms = to_frame(pairs(exactly(0.1, 0.01), dataset="phantoms_colour", synthetic=True))
-    of_images = rule(about="medical_images")
-    assert judge(rule(), phantoms, about="method").verdict == "supported"
-    assert judge(of_images, phantoms, about="method").verdict == "inconclusive"
+    of_images = rule(population="medical_images")
+    for asked, verdict in ((rule(), "supported"), (of_images, "inconclusive")):
+        register = registered(claim(asked, population="method"))
+        assert judge_entries(register, {"02_fine_tuning": phantoms})[0].verdict == verdict
     assert of_images.version != rule().version
-    assert rule(about=None).version == rule().version
 
 
 def test_a_split_over_both_names_data_sets_and_strata(rule, pairs, exactly):
@@ -191,11 +193,12 @@ def test_a_condition_of_the_rule_is_kept(rule, pairs, exactly):
     assert word(conditional, pairs(exactly(-0.1, 0.01))) == "contradicted"
 
 
-def one(claims, records, notebook="02_fine_tuning"):
-    return judge_claims(claims, {notebook: to_frame(records)})
+@pytest.fixture
+def one(registered):
+    return lambda claims, records: judge_entries(registered(*claims), {"02_fine_tuning": to_frame(records)})
 
 
-def test_the_weak_reading_decides_and_the_strong_one_conditions(rule, claim, pairs, exactly):
+def test_the_weak_reading_decides_and_the_strong_one_conditions(rule, claim, pairs, exactly, one):
     weak, strong = rule(reading="weak"), rule(reading="strong", margin=0.08)
     verdict = one([claim(weak, strong)], pairs(exactly(0.05, 0.005)))[0]
     assert verdict.verdict == "supported with conditions"
@@ -206,7 +209,7 @@ def test_the_weak_reading_decides_and_the_strong_one_conditions(rule, claim, pai
     assert one([claim(strong)], pairs(exactly(0.1, 0.005)))[0].verdict == "supported"
 
 
-def test_several_rules_of_a_reading_must_all_hold(rule, claim, pairs, exactly):
+def test_several_rules_of_a_reading_must_all_hold(rule, claim, pairs, exactly, one):
     records = pairs(exactly(0.1, 0.005)) + pairs(exactly(0.0, 0.005), metric="accuracy")
     both = claim(rule(), rule(metric="accuracy", margin=0.02, hypothesis="and accuracy too"))
     verdict = one([both], records)[0]
@@ -214,12 +217,12 @@ def test_several_rules_of_a_reading_must_all_hold(rule, claim, pairs, exactly):
     assert "and accuracy too: not supported" in verdict.reason
 
 
-def test_words_without_measurement(rule, claim):
+def test_words_without_measurement(rule, claim, registered):
     cited = claim(handling="literature", source="Raghu 2019")
     corrected = claim(id="C033", handling="correction", correction="it is the other way round")
     impossible = claim(id="C002", not_testable="ImageNet's test labels are secret")
     waiting, unmeasured = claim(id="C007"), claim(rule(), id="C008")
-    verdicts = judge_claims([cited, corrected, impossible, waiting, unmeasured], {})
+    verdicts = judge_entries(registered(cited, corrected, impossible, waiting, unmeasured), {})
     assert [v.verdict for v in verdicts] == [
         "literature only", "literature only", "not testable here", "pending", "pending",
     ]  # fmt: skip
@@ -228,12 +231,12 @@ def test_words_without_measurement(rule, claim):
     assert verdicts[2].reason == "ImageNet's test labels are secret"
 
 
-def test_a_correction_with_rules_is_judged(rule, claim, pairs, exactly):
+def test_a_correction_with_rules_is_judged(rule, claim, pairs, exactly, one):
     corrected = claim(rule(), handling="correction", correction="stronger than its sources")
     assert one([corrected], pairs(exactly(0.1, 0.01)))[0].verdict == "supported"
 
 
-def test_holm_makes_a_family_of_a_notebook(rule, claim, pairs, exactly):
+def test_holm_makes_a_family_of_a_notebook(rule, claim, pairs, exactly, one, registered):
     # p is .03 for one rule alone: the family of three needs .0167 for its smallest.
     weak_effect = pairs(exactly(0.0277, 0.02))
     alone = one([claim(rule())], weak_effect)[0]
@@ -248,7 +251,7 @@ def test_holm_makes_a_family_of_a_notebook(rule, claim, pairs, exactly):
     assert family[0].rules[0].datasets["breastmnist"].strata[0].p_adjusted == pytest.approx(3 * p)
     elsewhere = [claim(rule()), claim(rule(metric="ece"), id="C018", notebook="01_cnn_basics")]
     frames = {"02_fine_tuning": to_frame(weak_effect), "01_cnn_basics": to_frame(nothing)}
-    assert judge_claims(elsewhere, frames)[0].verdict == "supported"
+    assert judge_entries(registered(*elsewhere), frames)[0].verdict == "supported"
 
 
 @pytest.mark.parametrize(
@@ -256,7 +259,7 @@ def test_holm_makes_a_family_of_a_notebook(rule, claim, pairs, exactly):
     [("non_inferiority", 0.0077, 0.02), ("equivalence", 0.0, 0.0265)],
 )
 def test_an_interval_inside_the_margin_that_holm_takes_back_says_so(
-    rule, claim, pairs, exactly, kind, effect, margin
+    rule, claim, pairs, exactly, kind, effect, margin, one
 ):
     inside = pairs(exactly(effect, 0.02))
     asked = claim(rule(kind=kind, margin=margin))
@@ -268,12 +271,12 @@ def test_an_interval_inside_the_margin_that_holm_takes_back_says_so(
     assert "Holm" in family[0].reason
 
 
-def test_what_was_not_tested_is_not_in_the_family(rule, claim, pairs, exactly):
+def test_what_was_not_tested_is_not_in_the_family(rule, claim, pairs, exactly, one):
     few = pairs([0.0, 0.1], metric="ece")
     claims = [claim(rule()), claim(rule(metric="ece"), id="C018")]
     assert one(claims, pairs(exactly(0.0277, 0.02)) + few)[0].verdict == "supported"
 
 
-def test_a_rule_that_does_not_fit_its_study_names_the_entry(rule, claim, pairs):
+def test_a_rule_that_does_not_fit_its_study_names_the_entry(rule, claim, pairs, one):
     with pytest.raises(MedtlError, match=r"entry C006, main reading: .*'size'"):
         one([claim(rule(by=["size"]))], pairs([0.1] * 5))

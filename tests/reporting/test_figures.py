@@ -7,7 +7,7 @@ from scipy import stats
 
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.record import to_frame
-from medtl_core.evidence.register import Register, load_register
+from medtl_core.evidence.register import load_register
 from medtl_core.reporting.arms import plot_arms
 from medtl_core.reporting.curves import plot_curves, spread
 from medtl_core.reporting.differences import plot_differences
@@ -97,9 +97,9 @@ def test_the_band_is_that_of_the_register(frame, pairs):
     assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((-stated, stated))
 
 
-def test_the_band_follows_the_register_when_it_changes(frame, pairs, claim, rule):
+def test_the_band_follows_the_register_when_it_changes(frame, pairs, claim, rule, registered):
     records = frame(pairs([0.1, 0.2, 0.3]))
-    register = Register(entries=[claim(rule(margin=0.03))])
+    register = registered(claim(rule(margin=0.03)))
     axes = axes_of(plot_differences(records, FULL, "auroc", claim="C006", register=register))
     assert axes.patches[0].get_width() == pytest.approx(0.06)
     assert "too small to matter (±.03)" in axes.get_xlabel()
@@ -121,8 +121,8 @@ def test_zero_and_the_band_are_in_sight(frame, pairs):
     assert high > 0.52
 
 
-def test_sizes_that_the_register_does_not_state(claim, rule):
-    register = Register(entries=[claim(rule(margin=0.01), rule(margin=0.02, treatment="medical"))])
+def test_sizes_that_the_register_does_not_state(claim, rule, registered):
+    register = registered(claim(rule(margin=0.01), rule(margin=0.02, treatment="medical")))
     assert smallest_effect("C006", "auroc", FULL, register) == 0.01
     with pytest.raises(MedtlError, match=r"give the smallest effects 0.01, 0.02, expected one"):
         smallest_effect("C006", "auroc", [("full", "scratch"), ("medical", "scratch")], register)

@@ -8,7 +8,6 @@ import pytest
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.ledger import build_ledger
 from medtl_core.evidence.record_store import RecordStore
-from medtl_core.evidence.register import Register
 from medtl_core.reporting.forest import COLOURS, MARKERS, forest, forest_svg
 from medtl_core.reporting.html import BADGES, write_report
 
@@ -69,7 +68,7 @@ def run(tmp_path, pairs, exactly, record):
 
 
 @pytest.fixture
-def ledger(run, rule, claim):
+def ledger(run, rule, claim, registered):
     deterministic = rule(
         kind="deterministic", study="checks", metric="deviation", treatment="identity", control=None,
         tolerance={"op": "<=", "value": 1e-5},
@@ -79,7 +78,7 @@ def ledger(run, rule, claim):
         claim(deterministic, id="C009"),
         claim(id="C010", section="2"),
     ]
-    return build_ledger(Register(entries=entries), run)
+    return build_ledger(registered(*entries), run)
 
 
 @pytest.fixture

@@ -18,10 +18,8 @@ STUDY = {"notebook": "02_fine_tuning", "study": "learning_curve"}
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, pairs, claim, rule):
+def project(tmp_path, monkeypatch, pairs, claim, rule, registered):
     """A project with kept runs: `keep(name, records)` writes results/NAME."""
-    from medtl_core.evidence.register import Register
-
     monkeypatch.setattr(reference, "project_root", lambda: tmp_path)
 
     def keep(name, records):
@@ -29,7 +27,7 @@ def project(tmp_path, monkeypatch, pairs, claim, rule):
         for record in records:
             store.add([record])
         (store.root / "state").mkdir(parents=True, exist_ok=True)
-        keep_run(store.root, tmp_path / "results" / name, register=Register(entries=[claim(rule())]))
+        keep_run(store.root, tmp_path / "results" / name, register=registered(claim(rule())))
 
     return keep
 

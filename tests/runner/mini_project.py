@@ -9,13 +9,21 @@ seeds: int = 3  # paired seeds; 1 to 50
 """
 
 CLAIMS = """\
+head:
+  title: "A small survey"
+  ids: [{pattern: 'C\\d{3}', name: statements}]
+  sections: {"1": {name: all}}
+  populations:
+    medical_images: {name: "medical images"}
+    method: {name: "a method", synthetic_is_evidence: true}
+entries:
 - id: C001
   section: "1"
   statement: "The sum of the mini notebook is right"
   kind: method
   handling: test
   notebook: 01_first
-  about: method
+  population: method
   rules:
     - reading: main
       hypothesis: "The deviation is zero"

@@ -293,7 +293,7 @@ def test_names_of_the_package_libraries_and_settings_are_found():
 
 
 def test_what_a_function_of_the_package_encloses_counts():
-    from medtl_core.evidence.decision import describe
+    from medtl_core.evidence.rules.estimate import describe
 
     def enclosing(value):
         def inner():

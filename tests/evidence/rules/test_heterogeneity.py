@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from medtl_core.evidence.between import permutation_p
 from medtl_core.evidence.record import Record
 from medtl_core.evidence.record_store import to_frame
-from medtl_core.evidence.register import Rule
+from medtl_core.evidence.rule import Rule
+from medtl_core.evidence.rules.heterogeneity import permutation_p
+from medtl_core.evidence.rules.kinds import checked
 from medtl_core.evidence.verdict import judge
 
 RULE = Rule(
@@ -82,4 +83,4 @@ def test_too_little_stays_inconclusive(values, reason):
 
 def test_a_control_has_no_place_in_such_a_rule():
     with pytest.raises(ValueError, match="does not use `control`"):
-        Rule(**RULE.model_dump() | {"control": "other"})
+        checked(RULE.model_copy(update={"control": "other"}))
