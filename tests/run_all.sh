@@ -26,5 +26,6 @@ part "unit tests" env OMP_NUM_THREADS=1 "$bin/pytest" -n 2 --dist loadfile
 part "notebooks (nbval)" env MEDTL_OUT="$scratch/nbval" MEDTL_WORKERS=2 "$bin/pytest" --nbval --nbval-current-env --nbval-cell-timeout=600 \
   --timeout=1200 notebooks
 part "smoke run" env MEDTL_STORE="$scratch/smoke-trials" "$bin/medtl" run --profile smoke --out "$scratch/smoke"
+part "register and studies" "$bin/medtl" check "$scratch/smoke"
 
 printf '\n== how long each part took\n%s' "$times"
