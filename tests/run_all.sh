@@ -8,4 +8,5 @@ part "unit tests" env OMP_NUM_THREADS=1 "$bin/pytest" -n 2 --dist loadfile
 part "smoke run" "$bin/medtl" run --profile smoke --out "$scratch/smoke"
 part "notebooks (nbval)" env MEDTL_OUT="$scratch/nbval" MEDTL_WORKERS=2 "$bin/pytest" --nbval --nbval-current-env --nbval-cell-timeout=600 \
   --timeout=1200 notebooks
+part "register and studies" "$bin/medtl" check "$scratch/smoke"
 show_times

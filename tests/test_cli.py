@@ -243,6 +243,28 @@ def test_keeping_a_run(medtl, project):
     assert "kept run" in one_line(medtl("report", "results/one"))
 
 
+def test_check_holds_the_register_against_a_run_or_all_kept_ones(medtl, project):
+    folder = record(project / "runs" / "one")
+    assert medtl("check", "one") == (0, f"1 rules fit the studies of {folder}\n", "")
+    assert "no kept run there" in one_line(medtl("check"))
+    assert medtl("keep", "one", project / "results" / "kept")[0] == 0
+    assert medtl("check") == (0, f"1 rules fit the studies of {project / 'results' / 'kept'}\n", "")
+    register = project / "notebooks" / "claims.yaml"
+    register.write_text(register.read_text().replace("metric: deviation", "metric: deviance"))
+    status, out, err = medtl("check", "one")
+    assert status == 2
+    assert out.splitlines()[0].endswith(
+        "unknown metric 'deviance' in study 01_a/checks; did you mean 'deviation'?"
+    )
+    assert err.startswith("medtl: 1 rule asks for what no study declares")
+    register.write_text(register.read_text().replace("notebook: 01_a", "notebook: 02_b"))
+    assert medtl("check", "one") == (
+        0,
+        f"not yet declared: 02_b, with rules of C001\n0 rules fit the studies of {folder}\n",
+        "",
+    )
+
+
 def test_notebooks(medtl, project):
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "text"]},

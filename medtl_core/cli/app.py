@@ -10,7 +10,7 @@ import typer
 
 from medtl_core import __version__
 from medtl_core.cli.data import data_app
-from medtl_core.cli.evidence import keep, ledger, report
+from medtl_core.cli.evidence import check, keep, ledger, report
 from medtl_core.cli.pretrain import pretrain
 from medtl_core.cli.run import notebooks, run
 from medtl_core.errors import MedtlError
@@ -27,7 +27,7 @@ app = typer.Typer(
     help="An executable companion to a survey of transfer learning.",
 )
 app.add_typer(data_app, name="data")
-for command in (run, notebooks, ledger, report, keep, pretrain):
+for command in (run, notebooks, ledger, report, keep, check, pretrain):
     app.command()(command)
 
 

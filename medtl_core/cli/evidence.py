@@ -1,4 +1,4 @@
-"""`medtl ledger`, `medtl report` and `medtl keep`: what a run showed."""
+"""`medtl ledger`, `medtl report`, `medtl keep` and `medtl check`: what a run showed, and which rules fit."""
 
 from pathlib import Path
 from typing import Annotated
@@ -51,6 +51,35 @@ def keep(
     from medtl_core.evidence.reference_run import keep_run
 
     print(keep_run(find_run(run), target, overwrite=overwrite))
+
+
+def check(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="A run's folder or its name below runs/ or results/; all kept runs if none."),
+    ] = None,
+) -> None:
+    """Hold every rule of the register against what the studies of a run say they measure."""
+    from medtl_core.evidence.reference_run import kept_folders, open_run
+    from medtl_core.evidence.register import load_register
+    from medtl_core.evidence.register_check import check_register
+    from medtl_core.evidence.study_declaration import merge, read_declarations
+    from medtl_core.settings import project_root
+
+    folders = [find_run(run)] if run is not None else kept_folders(project_root() / "results")
+    declared = merge(one for folder in folders for one in read_declarations(open_run(folder)).values())
+    found = check_register(load_register(), declared)
+    for problem in found.problems:
+        print(problem)
+    for notebook, ids in found.waiting.items():
+        print(f"not yet declared: {notebook}, with rules of {', '.join(ids)}")
+    print(f"{found.answered} rules fit the studies of {', '.join(str(folder) for folder in folders)}")
+    if found.problems:
+        count = "1 rule asks" if len(found.problems) == 1 else f"{len(found.problems)} times a rule asks"
+        raise MedtlError(
+            f"{count} for what no study declares (above); mend the rule in notebooks/claims.yaml or the study "
+            "in its notebook"
+        )
 
 
 def find_run(name: str | None) -> Path:

@@ -83,6 +83,16 @@ def read_kept(folder: str | Path) -> KeptRun:
     return KeptRun(folder)
 
 
+def kept_folders(folder: Path) -> list[Path]:
+    """The kept runs in a folder, by name; MedtlError where there are none."""
+    found = sorted(path.parent for path in folder.glob(f"*/{RUNS}"))
+    if not found:
+        raise MedtlError(
+            f"{folder}: no kept run there; name a run, or keep one: medtl keep RUN {folder}/NAME"
+        )
+    return found
+
+
 def keep_run(
     run: str | Path, target: str | Path, *, register: Register | None = None, overwrite: bool = False
 ) -> Path:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.register import Register, load_register
 from medtl_core.evidence.rule import Rule
-
-_KINDS = ("superiority", "equivalence", "non_inferiority", "existence")
+from medtl_core.evidence.rules.kinds import kind_of
 
 
 def smallest_effect(
@@ -44,9 +43,9 @@ def smallest_effect(
 
 
 def size_in(rule: Rule, metric: str) -> float | None:
-    """The smallest difference in `metric` that a rule calls interesting; None for another kind of rule."""
-    kind, size = rule.kind, rule.margin
-    return size if kind in _KINDS and rule.metric == metric and rule.trend is None and size else None
+    """The smallest difference in `metric` that a rule calls interesting; None for a rule on something
+    else."""
+    return kind_of(rule).smallest_difference(rule) if rule.metric == metric else None
 
 
 def _compared(rule: Rule) -> tuple[str | None, str | None]:

@@ -9,8 +9,6 @@ from medtl_core.evidence.verdict import judge, judge_entries
 
 pytestmark = pytest.mark.slow
 
-pytestmark = pytest.mark.slow
-
 SEEDS = 5
 SD = 0.02
 

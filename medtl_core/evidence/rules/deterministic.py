@@ -21,7 +21,7 @@ class Deterministic(RuleKind):
 
     name = "deterministic"
     needs = frozenset({"tolerance"})
-    refuses = frozenset({"trend"})
+    refuses = frozenset({"trend", "margin"})
     least_seeds = 1
     has_interval = False
 

@@ -22,7 +22,7 @@ class Heterogeneity(RuleKind):
 
     name = "heterogeneity"
     needs = frozenset({"treatment"})
-    refuses = frozenset({"control", "trend", "tolerance"})
+    refuses = frozenset({"control", "trend", "tolerance", "margin"})
 
     def p_values(self, rule: Rule, interval: Interval) -> None:
         """A data set by itself is not tested."""

@@ -119,6 +119,10 @@ class RuleKind:
         """The axis of a plot: the effect with its metric, and which way the statement points."""
         raise NotImplementedError
 
+    def smallest_difference(self, rule: Rule) -> float | None:
+        """The smallest difference of arms that matters, in the metric's unit; None where none is stated."""
+        return rule.margin or None
+
     def plot_band(self, rule: Rule) -> tuple[float, float] | None:
         """The effects that are too small to matter, between 0 and the margin on the stated side."""
         if not rule.margin:

@@ -47,6 +47,10 @@ class TrendKind(Superiority):
             return slope(levels, curves, trend.scale), ""
         return spearman_trend(levels, curves), ""
 
+    def smallest_difference(self, rule: Rule) -> None:
+        """None: the margin is one of slopes, not of differences between arms."""
+        return None
+
     def claim_in_words(self, rule: Rule) -> str:
         """`auroc of scratch rises along n (log2 slope), smallest effect of interest 0.005`."""
         assert rule.trend is not None
