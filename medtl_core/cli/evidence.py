@@ -78,7 +78,7 @@ def check(
         count = "1 rule asks" if len(found.problems) == 1 else f"{len(found.problems)} times a rule asks"
         raise MedtlError(
             f"{count} for what no study declares (above); mend the rule in notebooks/claims.yaml or the study "
-            "in its notebook"
+            "study in its notebook"
         )
 
 

@@ -1,6 +1,6 @@
 """The engine serves another survey: text retrieval, without images and without torch.
 
-A project of its own, as somebody would write it who has only installed the package: a register with its own ids
+A project of its own, as somebody would write it who has installed the package: a register with its own ids
 and sections, a short study in `studies/`, a profile. It runs, is judged, reported and checked.
 """
 
