@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from medtl_core.errors import MedtlError
 from medtl_core.runner.interruption import interruptions_noted
@@ -26,7 +26,7 @@ class Pending(Protocol):
 
     def exception(self) -> BaseException | None: ...
 
-    def result(self) -> Any: ...
+    def result(self) -> Outcome: ...
 
 
 def run_tasks(

@@ -77,7 +77,7 @@ class RunDirectory:
         if not path.is_file():
             return None
         try:
-            state = json.loads(path.read_text("utf-8"))
+            state: dict[str, Any] = json.loads(path.read_text("utf-8"))
             return {"status": state["status"], "key": state["key"], "files": state["files"]} | state
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MedtlError(f"{path}: unreadable state ({error}); delete it and run again") from error

@@ -32,7 +32,7 @@ def require_workers(address: str) -> None:
 @contextmanager
 def on_scheduler(
     tasks: list[KernelTask], address: str, on_cells: Callable[[str, int, int], None]
-) -> Iterator[dict[str, Future]]:
+) -> Iterator[dict[str, "Future[Outcome]"]]:
     """The runs by label. What runs still when the context ends is stopped, and waited for.
 
     MedtlError when the scheduler cannot be reached.

@@ -64,6 +64,7 @@ def one_path(x):
     return x if x.sum() > 0 else -x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", INSTALLED)
 @pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0"])
 def test_round_trip(name, form, tmp_path):

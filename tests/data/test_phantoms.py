@@ -193,6 +193,7 @@ def test_specs_that_differ_in_size_show_the_same_patients():
     assert overlap > 0.93
 
 
+@pytest.mark.slow
 def test_seven_classes_in_colour_differ_in_more_than_hue():
     drawn = draw(SPECS["phantoms_colour"], 0)
     assert drawn.n_classes == 7 == len(FAMILIES)

@@ -60,6 +60,7 @@ def archives(draw):
     return make(labels, groups, images, domains=domains)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(archive=archives(), seed=st.integers(0, 9), domain=st.sampled_from([None, "x"]))
 def test_no_group_and_no_identical_image_is_ever_cut(archive, seed, domain):
@@ -106,6 +107,7 @@ def test_one_group_larger_than_its_share_goes_to_training():
     assert set(range(80)) <= set(parts.train.tolist())
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     cases=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), min_size=6, max_size=25),

@@ -62,6 +62,7 @@ def test_a_notebook_runs_without_a_cluster(tmp_path):
     assert found.executed.with_suffix(".html").is_file()
 
 
+@pytest.mark.slow
 def test_no_dask_where_there_is_no_scheduler(tmp_path):
     code = (
         "import sys\n"
@@ -77,6 +78,7 @@ def test_a_folder_with_braces_is_a_folder(tmp_path):
     assert run(found)[0].status == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["1", "raise ValueError", "os._exit(9)"])
 def test_nothing_that_a_kernel_started_outlives_it(tmp_path, end):
     run(task(tmp_path, CHILDREN, "import time\ntime.sleep(2.5)", end))

@@ -22,6 +22,7 @@ def test_a_scheduler_without_workers_is_one_line(cluster):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_a_notebook_on_a_worker(tmp_path):
     source = write_notebook(tmp_path / "01_a.ipynb", "print(seeds)")
     (tmp_path / "out").mkdir()

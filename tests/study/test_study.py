@@ -144,7 +144,7 @@ def failing(arm: str, seed: int) -> dict[str, float]:
     return {"auroc": 0.5}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_error_names_its_trial_and_what_finished_before_is_kept(folders, workers, four_threads):
     broken = study(trial=failing, factors={}, arms=["full"], n_test=4)
     with pytest.raises(ZeroDivisionError) as error:
