@@ -99,7 +99,7 @@ def test_neither_torch_nor_a_download_library_is_imported_and_no_folder_made(tmp
 def test_archive_in_the_data_folder_goes_by_its_stem(data):
     path = save_own(data / "my_cells.npz")
     assert "my_cells" in registry.names()
-    assert "my_cells" in registry.names_at_hand()
+    assert "my_cells" in registry.local_names()
     assert registry.locate("my_cells") == path
     card = registry.card("my_cells")
     assert (card.n, card.size, card.channels, card.class_names) == (40, 12, 3, ("benign", "malignant"))
@@ -128,9 +128,19 @@ def test_data_folder_comes_before_the_cache(data, cache):
     assert registry.load("twice").images[0, 0, 0, 0] == 2
 
 
+def test_one_bad_file_does_not_hide_the_others(data):
+    save_own(data / "good.npz")
+    (data / "cut.npz").write_bytes(b"cut")
+    np.savez(data / "brains.npz", volumes=np.zeros((3, 8, 8, 8), np.uint8), groups=np.array(["a", "b", "c"]))
+    cards, unusable = registry.local_cards()
+    assert [card.name for card in cards] == [*registry.SPECS, "good"]
+    assert set(unusable) == {"cut", "brains"}
+    assert "volumes are not supported" in unusable["brains"]
+
+
 def test_hidden_files_are_no_data_sets(data):
     save_own(data / ".set.npz")
-    assert registry.names_at_hand() == list(registry.SPECS)
+    assert registry.local_names() == list(registry.SPECS)
 
 
 def test_fetched_from_the_publisher_into_the_cache_once(data, cache, tmp_path, monkeypatch):

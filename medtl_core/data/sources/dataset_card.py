@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medtl_core.data.archives.checks import check_image_shape, missing_key
 from medtl_core.data.archives.medmnist import class_names_for, is_medmnist_layout
 from medtl_core.data.archives.medmnist_table import CITATION, PublishedSet
 from medtl_core.data.phantoms.spec import PhantomSpec
 from medtl_core.data.sources.locations import cache_folder
-from medtl_core.errors import MedtlError
 from medtl_core.files import read_arrays, read_shapes
 
 
@@ -96,9 +96,9 @@ def file_card(name: str, path: Path) -> DatasetCard:
     parts = [
         shape for key, shape in shapes.items() if key == "images" or (medmnist and key.endswith("_images"))
     ]
-    if not parts or len(parts[0]) not in (3, 4):
-        found = parts[0] if parts else f"none among the keys {', '.join(shapes) or 'none'}"
-        raise MedtlError(f"{path}: key 'images': found {found}, expected shape (N, H, W) or (N, H, W, 3)")
+    if not parts:
+        raise missing_key(shapes, "images", str(path))
+    check_image_shape(parts[0], str(parts[0]), str(path))
     return DatasetCard(
         name=name,
         title=f"archive {path.name}",
