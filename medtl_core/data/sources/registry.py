@@ -63,9 +63,7 @@ def card(name: str) -> DatasetCard:
     path = locate(name)
     if name in SPECS:
         return phantom_card(name, SPECS[name])
-    if name in published_sets():
-        return published_card(published_sets()[name], path)
-    return file_card(name, local_files()[name])
+    return published_card(published_sets()[name]) if path is None else file_card(name, path)
 
 
 def locate(name: str) -> Path | None:
@@ -215,7 +213,9 @@ def _absent(name: str) -> MedtlError:
 def _require_published_md5(name: str, path: Path) -> None:
     published = published_sets().get(name)
     if published is not None and (found := file_digest(path, "md5")) != published.md5:
+        cached = path.parent == cache_folder()
+        remedy = f"get it again with `medtl data fetch {name}`" if cached else "rename or replace the file"
         raise MedtlError(
-            f"{path}: checksum mismatch, found MD5 {found}, expected {published.md5}; "
-            f"get it again with `medtl data fetch {name}`"
+            f"{path}: checksum mismatch, found MD5 {found}, expected {published.md5} of the publisher's "
+            f"{name}; {remedy}"
         )
