@@ -168,7 +168,9 @@ cards.contact_sheet(archive, per_class=6, seed=0)
 # of `MEDTL_DATA` appears here by itself.
 
 # %% tags=["nbval-ignore-output"]
-at_hand = [registry.card(name) for name in registry.names_at_hand()]
+local_cards, unusable = registry.local_cards()
+for name, reason in unusable.items():
+    print(f"{name} cannot be used: {reason}")
 TextTable(
     [
         [
@@ -179,7 +181,7 @@ TextTable(
             c.licence,
             c.citation,
         ]
-        for c in at_hand
+        for c in local_cards
     ],
     columns=["data set", "images", "format", "classes", "licence", "citation"],
 ).set_index("data set")
@@ -544,7 +546,7 @@ print("by hand and by the package: the same MMD")
 
 # %% tags=["nbval-ignore-output"]
 comparisons = {"source: training against test": (pool_features[i], test_features[j])}
-blurred = corruptions.shifted(archive.images[test], "blur", 3)
+blurred = corruptions.corrupt(archive.images[test], "blur", 3)
 comparisons["training against blurred test"] = (pool_features[i], features_of(test, blurred)[j])
 for name, found in list(target_features.items())[:2]:
     a, b = matched(pool, targets[name], seed=0)
@@ -632,7 +634,7 @@ def independent_cases(found, name: str, seed: int = 0) -> np.ndarray:
 
 bars = []
 for each in dict.fromkeys([dataset, *compare]):
-    if each not in registry.names_at_hand():
+    if each not in registry.local_names():
         print(f"{each}: not at hand, left out of the figure")
         continue
     found = full if each == dataset else registry.load(each)
@@ -676,11 +678,11 @@ if bars:
 # *What do the shifts look like?*
 
 # %% tags=["nbval-ignore-output"]
-kinds = corruptions.kinds_for(archive.channels)
+kinds = corruptions.corruption_kinds(archive.channels)
 figure, axes = plt.subplots(len(kinds), 5, figsize=(8, 1.7 * len(kinds)))
 for row, kind in zip(axes, kinds, strict=True):
     for severity, axis in enumerate(row):
-        shown = corruptions.shifted(archive.images[test[:1]], kind, severity)[0]
+        shown = corruptions.corrupt(archive.images[test[:1]], kind, severity)[0]
         axis.imshow(shown, cmap="gray", vmin=0, vmax=255)
         axis.set_title(f"{kind}, severity {severity}", fontsize=8)
         axis.axis("off")
@@ -698,7 +700,7 @@ plt.show()
 
 # %% tags=["nbval-ignore-output"]
 shifted_features = {
-    (kind, severity): features_of(test, corruptions.shifted(archive.images[test], kind, severity))
+    (kind, severity): features_of(test, corruptions.corrupt(archive.images[test], kind, severity))
     if severity
     else test_features
     for kind in kinds

@@ -90,7 +90,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from medtl_core.backbones import zoo
 from medtl_core.data import audit, cards
-from medtl_core.data.clahe import equalise_contrast
+from medtl_core.data.clahe import clahe
 from medtl_core.data.masking import background_only, centre_only, inscribed_ellipse
 from medtl_core.data.phantoms.acquisition import stamp_marks
 from medtl_core.data.phantoms.phantoms import SPECS, Domain, draw
@@ -324,7 +324,7 @@ print("counting pairs gives the package's AUROC, ties included")
 # %% tags=["nbval-ignore-output"]
 VARIANTS = {
     "whole": archive,
-    "clahe": replace(archive, images=equalise_contrast(archive.images, clip_limit)),
+    "clahe": replace(archive, images=clahe(archive.images, clip_limit)),
     "background": background_only(archive),
     "centre": centre_only(archive),
 }
@@ -615,7 +615,7 @@ def equalise_by_hand(image: np.ndarray) -> np.ndarray:
 
 
 phantom = draw(replace(SPECS["phantoms_sources"], n=60), seed=0).images[:8]
-unlimited = equalise_contrast(phantom, clip_limit=1.0, tiles=1).astype(float)
+unlimited = clahe(phantom, clip_limit=1.0, tiles=1).astype(float)
 equalise_gap = record_check(
     NOTEBOOK,
     "equalise_max_abs_error",

@@ -193,7 +193,7 @@ def test_data_verify(medtl, tmp_path, monkeypatch):
     for name in ("broken", "torn"):
         (tmp_path / "data" / f"{name}.npz").write_bytes(b"cut")
     # without the phantoms, which take their time to draw
-    monkeypatch.setattr("medtl_core.data.sources.registry.names_at_hand", lambda: ["broken", "mine", "torn"])
+    monkeypatch.setattr("medtl_core.data.sources.registry.local_names", lambda: ["broken", "mine", "torn"])
     status, out, err = medtl("data", "verify")
     assert status == 2
     assert [line.split(":")[0] for line in out.splitlines() if line.startswith("mine")] == ["mine"]

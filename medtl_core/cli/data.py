@@ -19,7 +19,7 @@ data_app = typer.Typer(help="Data sets: list, fetch, show, verify, audit.", no_a
 
 @data_app.command("list")
 def list_sets(json: JsonFlag = False) -> None:
-    """List the data sets: phantoms, archives at hand, what publishers have."""
+    """List the data sets: phantoms, archives on this machine, what publishers have."""
     from medtl_core.data.sources.registry import names
 
     rows = [_row(name) for name in names()]
@@ -75,7 +75,7 @@ def show(
 @data_app.command()
 def verify(
     name: Annotated[
-        str | None, typer.Argument(help="Name of a data set; all that are at hand if none.")
+        str | None, typer.Argument(help="Name of a data set; all that need no download if none.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:

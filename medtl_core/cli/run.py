@@ -190,9 +190,9 @@ def require_weights(runs: list["PlannedRun"]) -> None:
 
 
 def _registry_names() -> list[str]:
-    from medtl_core.data.sources.registry import names_at_hand
+    from medtl_core.data.sources.registry import local_names
 
-    return names_at_hand()
+    return local_names()
 
 
 def _torch_sees_gpu() -> bool:

@@ -7,9 +7,7 @@ from skimage.exposure import equalize_adapthist
 from medtl_core.errors import MedtlError
 
 
-def equalise_contrast(
-    images: NDArray[np.uint8], clip_limit: float = 0.02, tiles: int = 4
-) -> NDArray[np.uint8]:
+def clahe(images: NDArray[np.uint8], clip_limit: float = 0.02, tiles: int = 4) -> NDArray[np.uint8]:
     """Stretch each image to its full grey range, then apply CLAHE; the result has the shape of `images`.
 
     images: uint8 (N, H, W), or (N, H, W, 3), where the value channel of HSV is equalised; clip_limit: the
@@ -22,13 +20,12 @@ def equalise_contrast(
     colour = images.ndim == 4 and images.shape[-1] == 3
     if images.dtype != np.uint8 or not (images.ndim == 3 or colour):
         raise MedtlError(
-            f"equalise_contrast: images {images.dtype} {images.shape}, "
-            "expected uint8 (N, H, W) or (N, H, W, 3)"
+            f"clahe: images {images.dtype} {images.shape}, expected uint8 (N, H, W) or (N, H, W, 3)"
         )
     height, width = images.shape[1:3]
     if not (0 < clip_limit <= 1 and 1 <= tiles <= min(height, width) // 2):
         raise MedtlError(
-            f"equalise_contrast: clip_limit {clip_limit} and {tiles} tiles, "
+            f"clahe: clip_limit {clip_limit} and {tiles} tiles, "
             f"expected above 0 to 1, and 1 to {min(height, width) // 2} for images of {height} x {width} px"
         )
     kernel = (-(-height // tiles), -(-width // tiles))

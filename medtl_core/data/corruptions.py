@@ -1,4 +1,4 @@
-"""Graded shifts of acquisition: the same images seen through other contrast, optics, electronics or stain."""
+"""Graded corruptions: the same images seen through other contrast, optics, electronics or stain."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ SEVERITIES: dict[str, tuple[float, ...]] = {
     "noise": (0.0, 0.03, 0.06, 0.12, 0.2),
     "stain": (1.0, 1.3, 1.6, 2.0, 2.6),
 }
-"""Strength at severity 0 (no shift) to 4.
+"""Strength at severity 0 (none) to 4.
 
 gamma: exponent on values 0 to 1. blur: standard deviation of a Gaussian in pixels of a 64-px image. noise:
 standard deviation of additive Gaussian noise as a share of the full range. stain: factor on the haematoxylin
@@ -21,30 +21,31 @@ density (Ruifrok & Johnston 2001), colour images only.
 """
 
 
-def kinds_for(channels: int) -> list[str]:
-    """Kinds of shift that images of 1 (grey) or 3 (RGB) channels can undergo."""
+def corruption_kinds(channels: int) -> list[str]:
+    """Kinds of corruption that images of 1 (grey) or 3 (RGB) channels can undergo."""
     return [kind for kind in SEVERITIES if kind != "stain" or channels == 3]
 
 
-def shifted(images: NDArray[np.uint8], kind: str, severity: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Images uint8 (N, H, W) or (N, H, W, 3) under a shift; severity 0 gives them back as they are.
+def corrupt(images: NDArray[np.uint8], kind: str, severity: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Images uint8 (N, H, W) or (N, H, W, 3) under a corruption; severity 0 gives them back as they are.
 
     `seed` decides the noise; noise falls on every channel by itself. MedtlError for an unknown kind, a
     severity outside 0 to 4, stain on grey images, and images that are not uint8 of such a shape.
     """
     if kind not in SEVERITIES:
-        raise MedtlError(f"shift: found {kind!r}, expected one of {', '.join(SEVERITIES)}")
+        raise MedtlError(f"corruption: found {kind!r}, expected one of {', '.join(SEVERITIES)}")
     if severity not in range(len(SEVERITIES[kind])):
         raise MedtlError(
-            f"shift {kind}: found severity {severity}, expected 0 to {len(SEVERITIES[kind]) - 1}"
+            f"corruption {kind}: found severity {severity}, expected 0 to {len(SEVERITIES[kind]) - 1}"
         )
     colour = images.ndim == 4 and images.shape[-1] == 3
     if images.dtype != np.uint8 or not (images.ndim == 3 or colour):
         raise MedtlError(
-            f"shift {kind}: found {images.dtype} {images.shape}, expected uint8 (N, H, W) or (N, H, W, 3)"
+            f"corruption {kind}: found {images.dtype} {images.shape}, "
+            "expected uint8 (N, H, W) or (N, H, W, 3)"
         )
     if kind == "stain" and not colour:
-        raise MedtlError("shift stain: found grey images, expected RGB ones; choose gamma, blur or noise")
+        raise MedtlError("corruption stain: found grey images, expected RGB; choose gamma, blur or noise")
     if severity == 0:
         return images.copy()
     strength = SEVERITIES[kind][severity]

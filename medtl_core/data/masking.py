@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from medtl_core.data.archives.archive import Archive
 
-HIDDEN = 0  # grey level of hidden pixels
+BLACK = 0  # grey level of hidden pixels
 
 
 def inscribed_ellipse(height: int, width: int) -> NDArray[np.bool_]:
@@ -17,11 +17,11 @@ def inscribed_ellipse(height: int, width: int) -> NDArray[np.bool_]:
     return np.add.outer(y**2, x**2) <= 1
 
 
-def hide(archive: Archive, hidden: NDArray[np.bool_]) -> Archive:
+def mask_out(archive: Archive, hidden: NDArray[np.bool_]) -> Archive:
     """A copy of the archive whose images are black where `hidden` (H, W) or (N, H, W) is true."""
     where = np.broadcast_to(hidden, archive.images.shape[:3])
     images = archive.images.copy()
-    images[where] = HIDDEN
+    images[where] = BLACK
     return replace(archive, images=images)
 
 
@@ -31,9 +31,9 @@ def background_only(archive: Archive) -> Archive:
     The hidden region is the same in every image, so its outline says nothing about a class. In slices and
     radiographs that are centred on the body the corners hold its margin, air, table and stamped marks.
     """
-    return hide(archive, inscribed_ellipse(archive.height, archive.width))
+    return mask_out(archive, inscribed_ellipse(archive.height, archive.width))
 
 
 def centre_only(archive: Archive) -> Archive:
     """The counterpart of `background_only`: the corners are hidden."""
-    return hide(archive, ~inscribed_ellipse(archive.height, archive.width))
+    return mask_out(archive, ~inscribed_ellipse(archive.height, archive.width))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage.draw import ellipse
 
-from medtl_core.data.masking import background_only, centre_only, hide, inscribed_ellipse
+from medtl_core.data.masking import background_only, centre_only, inscribed_ellipse, mask_out
 from medtl_core.data.phantoms.phantoms import SPECS, draw
 
 
@@ -55,6 +55,6 @@ def test_colour_images_lose_all_channels():
 
 def test_a_mask_may_differ_from_image_to_image(drawn):
     mask = drawn.masks == 1
-    hidden = hide(drawn, mask)
+    hidden = mask_out(drawn, mask)
     assert not hidden.images[mask].any()
     np.testing.assert_array_equal(hidden.images[~mask], drawn.images[~mask])

@@ -47,10 +47,10 @@ def save_own(path, grey=7, **more):
     return path
 
 
-def save_medmnist(path, size=28):
+def save_medmnist(path, size=28, counts=(8, 4, 4)):
     rng = np.random.default_rng(0)
     content = {}
-    for split, n in (("train", 8), ("val", 4), ("test", 4)):
+    for split, n in zip(("train", "val", "test"), counts, strict=True):
         content[f"{split}_images"] = rng.integers(0, 256, (n, size, size), dtype=np.uint8)
         content[f"{split}_labels"] = (np.arange(n) % 2)[:, None]
     np.savez(path, **content)
@@ -99,7 +99,7 @@ def test_neither_torch_nor_a_download_library_is_imported_and_no_folder_made(tmp
 def test_archive_in_the_data_folder_goes_by_its_stem(data):
     path = save_own(data / "my_cells.npz")
     assert "my_cells" in registry.names()
-    assert "my_cells" in registry.names_at_hand()
+    assert "my_cells" in registry.local_names()
     assert registry.locate("my_cells") == path
     card = registry.card("my_cells")
     assert (card.n, card.size, card.channels, card.class_names) == (40, 12, 3, ("benign", "malignant"))
@@ -113,9 +113,9 @@ def test_card_of_a_set_in_medmnist_layout(data):
     save_medmnist(data / "own.npz")
     card = registry.card("own")
     assert (card.n, card.size, card.channels, card.class_names) == (16, 28, 1, ("class_0", "class_1"))
-    path = save_medmnist(data / "breastmnist_64.npz", 64)
+    path = save_medmnist(data / "breastmnist_64.npz", 64, (546, 78, 156))
     card = registry.card("breastmnist_64")
-    assert (card.n, card.size, card.location, card.path) == (16, 64, "MEDTL_DATA", path)
+    assert (card.n, card.size, card.location, card.path) == (780, 64, "MEDTL_DATA", path)
     assert card.licence == "CC BY 4.0"
 
 
@@ -128,13 +128,23 @@ def test_data_folder_comes_before_the_cache(data, cache):
     assert registry.load("twice").images[0, 0, 0, 0] == 2
 
 
+def test_one_bad_file_does_not_hide_the_others(data):
+    save_own(data / "good.npz")
+    (data / "cut.npz").write_bytes(b"cut")
+    np.savez(data / "brains.npz", volumes=np.zeros((3, 8, 8, 8), np.uint8), groups=np.array(["a", "b", "c"]))
+    cards, unusable = registry.local_cards()
+    assert [card.name for card in cards] == [*registry.SPECS, "good"]
+    assert set(unusable) == {"cut", "brains"}
+    assert "volumes are not supported" in unusable["brains"]
+
+
 def test_hidden_files_are_no_data_sets(data):
     save_own(data / ".set.npz")
-    assert registry.names_at_hand() == list(registry.SPECS)
+    assert registry.local_names() == list(registry.SPECS)
 
 
 def test_fetched_from_the_publisher_into_the_cache_once(data, cache, tmp_path, monkeypatch):
-    content = save_medmnist(tmp_path / "made_up.npz").read_bytes()
+    content = save_medmnist(tmp_path / "made_up.npz", counts=(546, 78, 156)).read_bytes()
     with publishing(content) as publisher:
         publish(monkeypatch, content, publisher.url())
         with pytest.raises(MedtlError, match="get it with `medtl data fetch breastmnist`"):
@@ -146,7 +156,7 @@ def test_fetched_from_the_publisher_into_the_cache_once(data, cache, tmp_path, m
     assert registry.load("breastmnist").class_names == ("malignant", "normal, benign")
     assert registry.card("breastmnist").location == "cache"
     save_medmnist(cache / "breastmnist.npz", 30)
-    with pytest.raises(MedtlError, match="checksum mismatch"):
+    with pytest.raises(MedtlError, match=r"checksum mismatch.*medtl data fetch breastmnist"):
         registry.load("breastmnist")
     assert not registry.verify("breastmnist")[0].ok
 
@@ -226,6 +236,7 @@ def test_verify_tells_good_from_bad(data, monkeypatch):
     assert "two splits" in answers["leaking"].text
     assert "class 'malignant'" in answers["one_sided"].text
     assert "MD5" in answers["breastmnist"].text
+    assert "rename or replace" in answers["breastmnist"].text  # fetching would give the same file
     assert "cut.npz" in answers["cut"].text
     assert "checksum mismatch" in answers["tampered"].text
     assert [answer.name for answer in registry.verify("good")] == ["good"]

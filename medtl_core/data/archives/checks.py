@@ -1,7 +1,7 @@
 """The rules that the arrays of an archive keep, checked one key after the other."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def check_arrays(arrays: Mapping[str, np.ndarray], source: str) -> None:
             )
     for key in REQUIRED_KEYS:
         if key not in arrays:
-            raise _missing(arrays, key, source)
+            raise missing_key(arrays, key, source)
     n = _check_images(arrays["images"], source)
     n_classes = _check_names(arrays["class_names"], "class_names", 2, source)
     _check_labels(arrays["labels"], n, n_classes, source)
@@ -76,12 +76,12 @@ def check_image_shape(shape: tuple[int, ...], found: str, source: str) -> None:
     raise refusal(source, "images", found, f"shape (N, H, W) or (N, H, W, 3); {remedy}")
 
 
-def _missing(arrays: Mapping[str, np.ndarray], key: str, source: str) -> MedtlError:
-    if key == "images" and "volumes" in arrays:
-        return refusal(source, "volumes", described(arrays["volumes"]), f"images instead; {_VOLUMES}")
-    return refusal(
-        source, key, f"no such key among {', '.join(sorted(arrays)) or 'none'}", "it, as it is required"
-    )
+def missing_key(keys: Iterable[str], key: str, source: str) -> MedtlError:
+    """The error about an archive that has `keys`, and not a key that it needs."""
+    if key == "images" and "volumes" in keys:
+        return refusal(source, "volumes", "volumes", f"images; {_VOLUMES}")
+    found = f"no such key among {', '.join(sorted(keys)) or 'none'}"
+    return refusal(source, key, found, f"all of {', '.join(REQUIRED_KEYS)}")
 
 
 def _check_images(images: np.ndarray, source: str) -> int:

@@ -1,11 +1,11 @@
 """The layout of MedMNIST's own files, turned into the keys of an archive."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from medtl_core.data.archives.checks import SPLIT_WORDS, described, refusal
-from medtl_core.data.archives.medmnist_table import class_names_of
+from medtl_core.data.archives.medmnist_table import PublishedSet, published_sets
 from medtl_core.errors import MedtlError
 
 LAYOUT_KEYS = tuple(f"{split}_{part}" for split in SPLIT_WORDS for part in ("images", "labels"))
@@ -19,8 +19,8 @@ def is_medmnist_layout(keys: Mapping[str, object]) -> bool:
 def from_medmnist(arrays: Mapping[str, np.ndarray], stem: str, source: str) -> dict[str, np.ndarray]:
     """The archive's keys from `train_images` (n, H, W[, 3]), `train_labels` (n, 1), … of MedMNIST.
 
-    Class names come from the publisher's table if the stem begins with the name of a set, else they are
-    class_0, class_1, …
+    Class names come from the publisher's table if the file is one of its sets (`published_as`), else they
+    are class_0, class_1, …
 
     Raises:
         MedtlError: a key missing or not of the layout, parts that do not fit together, several labels
@@ -39,21 +39,52 @@ def from_medmnist(arrays: Mapping[str, np.ndarray], stem: str, source: str) -> d
             raise refusal(source, f"{split}_images", described(part), expected)
         if len(part) != len(column):
             raise refusal(source, f"{split}_labels", f"{len(column)} labels", f"{len(part)}, one per image")
+    published = published_as(stem, [part.shape for part in images], labels)
     return {
         "images": np.concatenate(images),
         "labels": np.concatenate(labels),
-        "class_names": np.array(class_names_for(stem, labels)),
+        "class_names": np.array(
+            numbered_class_names(labels, source) if published is None else published.class_names
+        ),
         "splits": np.repeat(SPLIT_WORDS, [len(part) for part in images]),
     }
 
 
-def class_names_for(stem: str, labels: Iterable[np.ndarray]) -> tuple[str, ...]:
-    """Class names by a file's stem, as published, or else class_0, class_1, … as far as `labels` go."""
-    published = class_names_of(stem)
-    if published is not None:
-        return published
-    highest = max((int(part.max()) for part in labels if part.size), default=1)
-    return tuple(f"class_{index}" for index in range(max(highest, 1) + 1))
+def published_as(
+    stem: str, shapes: Sequence[tuple[int, ...]], labels: Sequence[np.ndarray]
+) -> PublishedSet | None:
+    """The set that a file is by its name and content; None for a file of somebody's own.
+
+    Number and shape of the images and the range of the labels must be those of the set whose name the file
+    has. A checksum would be surer, but another compression of the same arrays would change it.
+
+    Args:
+        stem: the file's name without suffix, such as `breastmnist_64`.
+        shapes: of the images of each part; labels: of each part.
+    """
+    row = published_sets().get(stem)
+    if row is None:
+        return None
+    one = (row.size, row.size) if row.channels == 1 else (row.size, row.size, row.channels)
+    fits = sum(shape[0] for shape in shapes) == row.n and all(shape[1:] == one for shape in shapes)
+    return row if fits and _highest(labels) < len(row.class_names) else None
+
+
+def numbered_class_names(labels: Sequence[np.ndarray], source: str) -> tuple[str, ...]:
+    """class_0, class_1, … as far as `labels` go, two at least.
+
+    Raises:
+        MedtlError: numbers are left out, so that the labels are no numbers of classes (study numbers, say).
+    """
+    distinct = np.unique(np.concatenate([part.ravel() for part in labels]))
+    if len(distinct) and (len(distinct) <= int(distinct[-1]) or int(distinct[0]) < 0):
+        found = f"{len(distinct)} different values from {distinct[0]} to {distinct[-1]}"
+        raise refusal(source, "train_labels", found, "classes 0, 1, ... without a gap; number them so")
+    return tuple(f"class_{index}" for index in range(max(_highest(labels), 1) + 1))
+
+
+def _highest(labels: Sequence[np.ndarray]) -> int:
+    return max((int(part.max()) for part in labels if part.size), default=0)
 
 
 def _flat_labels(labels: np.ndarray, key: str, source: str) -> np.ndarray:

@@ -61,12 +61,6 @@ def published_sets() -> dict[str, PublishedSet]:
     return sets
 
 
-def class_names_of(stem: str) -> tuple[str, ...] | None:
-    """Class names of the MedMNIST set that a file's stem begins with (`breastmnist_64`); None if none."""
-    row = _info().get(stem.lower().split("_")[0])
-    return None if row is None else _class_names(row)
-
-
 def _class_names(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(row["label"][str(index)] for index in range(len(row["label"])))
 

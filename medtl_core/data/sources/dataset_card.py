@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medtl_core.data.archives.medmnist import class_names_for, is_medmnist_layout
+from medtl_core.data.archives.checks import check_image_shape, missing_key
+from medtl_core.data.archives.medmnist import is_medmnist_layout, numbered_class_names, published_as
 from medtl_core.data.archives.medmnist_table import CITATION, PublishedSet
 from medtl_core.data.phantoms.spec import PhantomSpec
 from medtl_core.data.sources.locations import cache_folder
-from medtl_core.errors import MedtlError
 from medtl_core.files import read_arrays, read_shapes
 
 
@@ -57,18 +57,8 @@ def phantom_card(name: str, spec: PhantomSpec) -> DatasetCard:
     )
 
 
-def published_card(row: PublishedSet, path: Path | None) -> DatasetCard:
-    """The card of a set that a publisher offers, with the file that stands for it on this machine, if any.
-
-    Raises:
-        MedtlError: the file cannot be read.
-    """
-    if path is not None:
-        found = file_card(row.name, path)
-        known = published_card(row, None)
-        return replace(
-            known, n=found.n, size=found.size, channels=found.channels, location=found.location, path=path
-        )
+def published_card(row: PublishedSet) -> DatasetCard:
+    """The card of a set that a publisher offers."""
     return DatasetCard(
         name=row.name,
         title=f"{row.title} (multi-label, not supported)" if row.multi_label else row.title,
@@ -88,6 +78,9 @@ def published_card(row: PublishedSet, path: Path | None) -> DatasetCard:
 def file_card(name: str, path: Path) -> DatasetCard:
     """The card of an archive on this machine, from its headers, class names and, if need be, labels.
 
+    A publisher's title, class names and licence are those of a file of the publisher's name and content; a
+    file of one's own under such a name is not the publisher's.
+
     Raises:
         MedtlError: the file cannot be read or holds no images.
     """
@@ -96,29 +89,30 @@ def file_card(name: str, path: Path) -> DatasetCard:
     parts = [
         shape for key, shape in shapes.items() if key == "images" or (medmnist and key.endswith("_images"))
     ]
-    if not parts or len(parts[0]) not in (3, 4):
-        found = parts[0] if parts else f"none among the keys {', '.join(shapes) or 'none'}"
-        raise MedtlError(f"{path}: key 'images': found {found}, expected shape (N, H, W) or (N, H, W, 3)")
+    if not parts:
+        raise missing_key(shapes, "images", str(path))
+    check_image_shape(parts[0], str(parts[0]), str(path))
+    location = "cache" if path.parent == cache_folder() else "MEDTL_DATA"
+    if medmnist:
+        labels = list(read_arrays(path, lambda key: key.endswith("_labels")).values())
+        published = published_as(name, parts, labels)
+        if published is not None:
+            return replace(published_card(published), location=location, path=path)
+        class_names = numbered_class_names(labels, str(path))
+    else:
+        named = read_arrays(path, lambda key: key == "class_names").get("class_names", ())
+        class_names = tuple(str(each) for each in named)
     return DatasetCard(
         name=name,
         title=f"archive {path.name}",
         n=sum(shape[0] for shape in parts),
         size=max(parts[0][1:3]),
         channels=1 if len(parts[0]) == 3 else 3,
-        class_names=_class_names(path, medmnist),
+        class_names=class_names,
         licence="not stated in the archive",
         citation="not stated in the archive",
         url="",
         md5="",
-        location="cache" if path.parent == cache_folder() else "MEDTL_DATA",
+        location=location,
         path=path,
-    )
-
-
-def _class_names(path: Path, medmnist: bool) -> tuple[str, ...]:
-    if medmnist:
-        labels = read_arrays(path, lambda key: key.endswith("_labels"))
-        return class_names_for(path.stem, labels.values())
-    return tuple(
-        str(name) for name in read_arrays(path, lambda key: key == "class_names").get("class_names", ())
     )

@@ -13,7 +13,7 @@ def cache_folder() -> Path:
     return settings.cache_folder() / "archives"
 
 
-def files_at_hand() -> dict[str, Path]:
+def local_files() -> dict[str, Path]:
     """Every archive on this machine by its name, the file's stem; MEDTL_DATA comes before the cache."""
     files: dict[str, Path] = {}
     for folder in (cache_folder(), data_folder()):  # the later one wins

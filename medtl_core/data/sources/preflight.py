@@ -3,7 +3,7 @@
 from functools import cache
 
 from medtl_core.data.measurable import require_measurable, require_square
-from medtl_core.data.sources.registry import checksum, load, names_at_hand
+from medtl_core.data.sources.registry import checksum, load, local_names
 
 
 @cache
@@ -39,7 +39,7 @@ def comparable_checksum(name: str) -> str | None:
     Raises:
         MedtlError: it cannot be loaded, or its images are not square.
     """
-    if name not in names_at_hand():
+    if name not in local_names():
         return None
     require_square(load(name))
     return checksum(name)

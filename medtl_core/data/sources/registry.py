@@ -15,7 +15,7 @@ from medtl_core.data.measurable import require_measurable
 from medtl_core.data.phantoms.phantoms import SPECS, draw
 from medtl_core.data.sources.dataset_card import DatasetCard, file_card, phantom_card, published_card
 from medtl_core.data.sources.download import download
-from medtl_core.data.sources.locations import cache_folder, data_folder_in_words, file_digest, files_at_hand
+from medtl_core.data.sources.locations import cache_folder, data_folder_in_words, file_digest, local_files
 from medtl_core.errors import MedtlError
 from medtl_core.inputs import used
 from medtl_core.settings import PACKAGE
@@ -34,13 +34,24 @@ class Verification:
 
 
 def names() -> list[str]:
-    """Names of all data sets: phantoms, then archives at hand, then what a publisher has."""
-    return list(dict.fromkeys([*SPECS, *sorted(files_at_hand()), *published_sets()]))
+    """Names of all data sets: phantoms, then the archives on this machine, then what a publisher has."""
+    return list(dict.fromkeys([*SPECS, *sorted(local_files()), *published_sets()]))
 
 
-def names_at_hand() -> list[str]:
+def local_names() -> list[str]:
     """Names of the data sets that need no download."""
-    return list(dict.fromkeys([*SPECS, *sorted(files_at_hand())]))
+    return list(dict.fromkeys([*SPECS, *sorted(local_files())]))
+
+
+def local_cards() -> tuple[list[DatasetCard], dict[str, str]]:
+    """Cards of the data sets that need no download, and by its name why any other one cannot be used."""
+    cards, unusable = [], {}
+    for name in local_names():
+        try:
+            cards.append(card(name))
+        except MedtlError as error:
+            unusable[name] = str(error)
+    return cards, unusable
 
 
 def card(name: str) -> DatasetCard:
@@ -52,9 +63,7 @@ def card(name: str) -> DatasetCard:
     path = locate(name)
     if name in SPECS:
         return phantom_card(name, SPECS[name])
-    if name in published_sets():
-        return published_card(published_sets()[name], path)
-    return file_card(name, files_at_hand()[name])
+    return published_card(published_sets()[name]) if path is None else file_card(name, path)
 
 
 def locate(name: str) -> Path | None:
@@ -63,7 +72,7 @@ def locate(name: str) -> Path | None:
     Raises:
         MedtlError: no data set of that name, or a file that has the name of a phantom.
     """
-    path = files_at_hand().get(name)
+    path = local_files().get(name)
     if path is not None and name in SPECS:
         raise MedtlError(
             f"{path}: found an archive with the name of a phantom set, expected another name; rename it"
@@ -145,7 +154,7 @@ def verify(name: str | None = None) -> list[Verification]:
     """
     if name is not None and locate(name) is None and name not in SPECS:
         raise _absent(name)
-    return [_verification(each) for each in (names_at_hand() if name is None else [name])]
+    return [_verification(each) for each in (local_names() if name is None else [name])]
 
 
 def _verification(name: str) -> Verification:
@@ -204,7 +213,9 @@ def _absent(name: str) -> MedtlError:
 def _require_published_md5(name: str, path: Path) -> None:
     published = published_sets().get(name)
     if published is not None and (found := file_digest(path, "md5")) != published.md5:
+        cached = path.parent == cache_folder()
+        remedy = f"get it again with `medtl data fetch {name}`" if cached else "rename or replace the file"
         raise MedtlError(
-            f"{path}: checksum mismatch, found MD5 {found}, expected {published.md5}; "
-            f"get it again with `medtl data fetch {name}`"
+            f"{path}: checksum mismatch, found MD5 {found}, expected {published.md5} of the publisher's "
+            f"{name}; {remedy}"
         )
