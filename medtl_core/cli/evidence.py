@@ -77,8 +77,8 @@ def check(
     if found.problems:
         count = "1 rule asks" if len(found.problems) == 1 else f"{len(found.problems)} times a rule asks"
         raise MedtlError(
-            f"{count} for what no study declares (above); mend the rule in notebooks/claims.yaml or the study "
-            "study in its notebook"
+            f"{count} for what no study declares (above); mend the rule in notebooks/claims.yaml "
+            "or the study in its notebook"
         )
 
 
