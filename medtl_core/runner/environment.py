@@ -119,7 +119,7 @@ def _memory_gib() -> float:
     """Memory of the machine, or of the container where that has less (cgroup version 2, else version 1)."""
     import psutil
 
-    limits = [psutil.virtual_memory().total]
+    limits: list[int] = [psutil.virtual_memory().total]
     for file in ("memory.max", "memory/memory.limit_in_bytes"):
         path = Path("/sys/fs/cgroup") / file
         if path.is_file() and (found := path.read_text().strip()).isdecimal():

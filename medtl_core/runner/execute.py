@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from medtl_core.errors import MedtlError
 from medtl_core.runner.interruption import interruptions_noted
@@ -24,9 +24,7 @@ class Pending(Protocol):
 
     def done(self) -> bool: ...
 
-    def exception(self) -> BaseException | None: ...
-
-    def result(self) -> Any: ...
+    def result(self) -> Outcome: ...
 
 
 def run_tasks(
@@ -55,15 +53,17 @@ def run_tasks(
 
 def outcome_of(future: Pending, label: str) -> Outcome:
     """How a run that is done ended. MedtlError if it could not write."""
-    error = future.exception()
-    if error is None:
+    try:
         return future.result()
-    if isinstance(error, OSError) and error.errno in UNWRITABLE:
-        place = Path(str(error.filename)).name if error.filename else label
-        raise MedtlError(f"{label}: {place}: {error.strerror}; free space or choose another --out") from error
-    message = " ".join(str(error).split())
-    lines = traceback.format_exception(error)
-    return Outcome("failed", 0.0, 0, 0, 0, failure(type(error).__name__, message, lines))
+    except Exception as error:  # whatever it was, such as a scheduler that was lost, it ended this run alone
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            place = Path(str(error.filename)).name if error.filename else label
+            raise MedtlError(
+                f"{label}: {place}: {error.strerror}; free space or choose another --out"
+            ) from error
+        message = " ".join(str(error).split())
+        lines = traceback.format_exception(error)
+        return Outcome("failed", 0.0, 0, 0, 0, failure(type(error).__name__, message, lines))
 
 
 def _started(

@@ -32,7 +32,7 @@ def require_workers(address: str) -> None:
 @contextmanager
 def on_scheduler(
     tasks: list[KernelTask], address: str, on_cells: Callable[[str, int, int], None]
-) -> Iterator[dict[str, Future]]:
+) -> Iterator[dict[str, "Future[Outcome]"]]:
     """The runs by label. What runs still when the context ends is stopped, and waited for.
 
     MedtlError when the scheduler cannot be reached.
@@ -56,7 +56,8 @@ def on_scheduler(
 
 
 def _connected(address: str) -> Client:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # the latter has a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
