@@ -47,8 +47,8 @@ statements_table("11_case_covid19")
 # asks the same questions of real slices, where nobody knows the answer beforehand.
 
 # %% tags=["parameters"]
-dataset: str = "phantoms_sources"  # archive, a registry name or a file's stem in MEDTL_DATA; any
-backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; any
+dataset: str = "phantoms_sources"  # archive; a data set
+backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; a network
 image_size: int = 48  # pixels, side that images are brought to; 32 to 224
 train_size: int = 300  # training images of each probe at most, the same from every source; 16 to 100000
 val_size: int = 60  # validation images at most, to choose a penalty or an epoch; 10 to 10000
@@ -90,7 +90,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from medtl_core.backbones import zoo
 from medtl_core.data import audit, cards
-from medtl_core.data.clahe import clahe
+from medtl_core.data.clahe import apply_clahe
 from medtl_core.data.masking import background_only, centre_only, inscribed_ellipse
 from medtl_core.data.phantoms.acquisition import stamp_marks
 from medtl_core.data.phantoms.phantoms import SPECS, Domain, draw
@@ -324,7 +324,7 @@ print("counting pairs gives the package's AUROC, ties included")
 # %% tags=["nbval-ignore-output"]
 VARIANTS = {
     "whole": archive,
-    "clahe": replace(archive, images=clahe(archive.images, clip_limit)),
+    "clahe": replace(archive, images=apply_clahe(archive.images, clip_limit)),
     "background": background_only(archive),
     "centre": centre_only(archive),
 }
@@ -615,7 +615,7 @@ def equalise_by_hand(image: np.ndarray) -> np.ndarray:
 
 
 phantom = draw(replace(SPECS["phantoms_sources"], n=60), seed=0).images[:8]
-unlimited = clahe(phantom, clip_limit=1.0, tiles=1).astype(float)
+unlimited = apply_clahe(phantom, clip_limit=1.0, tiles=1).astype(float)
 equalise_gap = record_check(
     NOTEBOOK,
     "equalise_max_abs_error",

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules=["audit", "cards", "corruptions", "phantoms", "sources"],
     submod_attrs={
-        "clahe": ["equalise_contrast"],
+        "clahe": ["apply_clahe"],
         "duplicates": ["content_ids", "joined_groups"],
         "masking": ["background_only", "centre_only", "inscribed_ellipse"],
         "splits": ["Split", "nested_subset", "split"],

@@ -7,7 +7,7 @@ from skimage.exposure import equalize_adapthist
 from medtl_core.errors import MedtlError
 
 
-def clahe(images: NDArray[np.uint8], clip_limit: float = 0.02, tiles: int = 4) -> NDArray[np.uint8]:
+def apply_clahe(images: NDArray[np.uint8], clip_limit: float = 0.02, tiles: int = 4) -> NDArray[np.uint8]:
     """Stretch each image to its full grey range, then apply CLAHE; the result has the shape of `images`.
 
     images: uint8 (N, H, W), or (N, H, W, 3), where the value channel of HSV is equalised; clip_limit: the

@@ -117,7 +117,7 @@ def use_style() -> None:
     if shell is not None and hasattr(shell, "kernel"):
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-        set_matplotlib_formats("retina")  # type: ignore[no-untyped-call]
+        set_matplotlib_formats("retina")
 
 
 def rc_params() -> dict[Any, Any]:

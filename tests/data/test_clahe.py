@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2hsv
 
-from medtl_core.data.clahe import clahe
+from medtl_core.data.clahe import apply_clahe
 from medtl_core.data.phantoms.phantoms import SPECS, PhantomSpec, draw
 from medtl_core.errors import MedtlError
 
@@ -24,7 +24,7 @@ def equalised_by_cumulative_histogram(image):
 
 
 def test_one_unclipped_tile_is_histogram_equalisation(images):
-    found = clahe(images, clip_limit=1.0, tiles=1)
+    found = apply_clahe(images, clip_limit=1.0, tiles=1)
     expected = np.stack([equalised_by_cumulative_histogram(image) for image in images])
     assert abs(found - expected).max() <= 1
     assert found.dtype == np.uint8
@@ -32,7 +32,7 @@ def test_one_unclipped_tile_is_histogram_equalisation(images):
 
 @pytest.mark.parametrize(("clip_limit", "tiles"), [(0.01, 2), (0.02, 4), (0.02, 8)])
 def test_it_follows_another_clahe(images, clip_limit, tiles):
-    found = clahe(images, clip_limit, tiles)
+    found = apply_clahe(images, clip_limit, tiles)
     limit = clip_limit * 256  # OpenCV counts in multiples of a flat histogram
     reference = albumentations.CLAHE(clip_limit=(limit, limit), tile_grid_size=(tiles, tiles), p=1.0)
     for ours, image in zip(found, images, strict=True):
@@ -47,13 +47,13 @@ def test_it_follows_another_clahe(images, clip_limit, tiles):
 def test_a_linear_change_of_contrast_is_undone(images):
     darker = (images // 2 + 20).astype(np.uint8)
     apart = abs(images.astype(float) - darker).mean()
-    left = abs(clahe(images).astype(float) - clahe(darker)).mean()
+    left = abs(apply_clahe(images).astype(float) - apply_clahe(darker)).mean()
     assert left < 0.35 * apart  # halving the grey range loses every second level
 
 
 def test_a_tight_clip_changes_the_ranks_less(images):
-    stretched = clahe(images, clip_limit=1e-4, tiles=1).astype(float)
-    free = clahe(images, clip_limit=1.0, tiles=1).astype(float)
+    stretched = apply_clahe(images, clip_limit=1e-4, tiles=1).astype(float)
+    free = apply_clahe(images, clip_limit=1.0, tiles=1).astype(float)
     for image, tight, loose in zip(images, stretched, free, strict=True):
         linear = 255 * (image - image.min().astype(float)) / (int(image.max()) - int(image.min()))
         assert abs(tight - linear).mean() < abs(loose - linear).mean()
@@ -61,7 +61,7 @@ def test_a_tight_clip_changes_the_ranks_less(images):
 
 def test_colours_keep_their_hue():
     colour = draw(PhantomSpec(n=9, size=48, colour=True), 0).images
-    found = clahe(colour)
+    found = apply_clahe(colour)
     assert found.shape == colour.shape
     before, after = rgb2hsv(colour), rgb2hsv(found)
     saturated = before[..., 1] > 0.2
@@ -72,7 +72,7 @@ def test_colours_keep_their_hue():
 
 def test_a_flat_image_stays_as_it_is():
     flat = np.full((1, 30, 30), 77, np.uint8)
-    np.testing.assert_array_equal(clahe(flat), flat)
+    np.testing.assert_array_equal(apply_clahe(flat), flat)
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,13 @@ def test_a_flat_image_stays_as_it_is():
 )
 def test_arguments_out_of_range_are_refused(images, changes, named):
     with pytest.raises(MedtlError, match=named):
-        clahe(images, **changes)
+        apply_clahe(images, **changes)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 30, 30)), np.zeros((30, 30), np.uint8)])
 def test_what_is_no_image_set_is_refused(wrong):
     with pytest.raises(MedtlError, match="expected uint8"):
-        clahe(wrong)
+        apply_clahe(wrong)
 
 
 def test_grey_values_of_two_sites_come_closer():
@@ -104,4 +104,4 @@ def test_grey_values_of_two_sites_come_closer():
         counts = [np.cumsum(np.bincount(images[w].ravel(), minlength=256)) for w in (here, ~here)]
         return abs(counts[0] / counts[0][-1] - counts[1] / counts[1][-1]).max()
 
-    assert distance(clahe(drawn.images)) < distance(drawn.images)
+    assert distance(apply_clahe(drawn.images)) < distance(drawn.images)

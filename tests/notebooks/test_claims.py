@@ -1,4 +1,4 @@
-"""Properties of every entry of the register, whatever it holds; what the loader refuses is tested in its room."""
+"""Properties of every entry of the register; what the loader refuses is tested in its room."""
 
 import re
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_a_correction_is_a_sentence(claim):
 
 @each_entry([claim for claim in REGISTER.entries if claim.strong_word])
 def test_strong_words_are_asked_about_in_two_readings(claim):
-    """The loader refuses one reading where there are rules; before there are, both are expected beforehand."""
+    """The loader refuses one reading where there are rules; before there are, both are expected."""
     assert claim.rules or re.search(r"weak reading.*strong reading", claim.expected or "")
 
 
