@@ -92,7 +92,7 @@ def find_run(name: str | None) -> Path:
         if not states:
             raise MedtlError(f"{root / 'runs'}: no run there; run notebooks first: medtl run")
         return states[-1].parents[1]
-    places = (Path(name), root / "runs" / name, root / "results" / name)
+    places = (Path(name), root / name, root / "runs" / name, root / "results" / name)
     for place in places:
         if place.is_dir():
             return place

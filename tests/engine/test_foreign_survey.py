@@ -13,6 +13,8 @@ import textwrap
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow
+
 REGISTER = """
 head:
   title: "Doe (2020). Retrieval by words."
@@ -139,12 +141,12 @@ def test_the_report_speaks_of_that_survey_alone(project, run):
 
 
 def test_its_rules_are_held_against_its_study(project, run):
-    assert medtl(project, "check").returncode == 0
+    assert medtl(project, "check", "smoke-cpu").returncode == 0
     register = project / "notebooks" / "claims.yaml"
     before = register.read_text()
     register.write_text(before.replace("control: counts", "control: bm25"))
     try:
-        checked = medtl(project, "check")
+        checked = medtl(project, "check", "smoke-cpu")
     finally:
         register.write_text(before)
     assert checked.returncode == 2
