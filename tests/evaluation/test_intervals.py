@@ -9,19 +9,19 @@ from medtl_core.evaluation.statistics import brown_forsythe, mean_t, paired_t
 
 
 @pytest.mark.parametrize("n", [2, 5, 10])
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_equals_scipy(n, level):
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_equals_scipy(n, confidence):
     rng = np.random.default_rng(n)
     treatment, control = rng.normal(0.9, 0.02, n), rng.normal(0.88, 0.03, n)
-    found = paired_t(treatment, control, level)
+    found = paired_t(treatment, control, confidence)
     oracle = stats.ttest_rel(treatment, control)
-    low, high = oracle.confidence_interval(level)
+    low, high = oracle.confidence_interval(confidence)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)
     assert found.p_value == pytest.approx(oracle.pvalue, rel=1e-9)
     assert found.estimate == pytest.approx(np.mean(treatment - control), abs=1e-12)
     assert found.sd == pytest.approx(np.std(treatment - control, ddof=1), abs=1e-12)
     assert (found.n, found.degrees_of_freedom) == (n, n - 1)
-    one_sample = mean_t(treatment - control, level)
+    one_sample = mean_t(treatment - control, confidence)
     assert (one_sample.low, one_sample.high) == pytest.approx((low, high), abs=1e-12)
 
 
@@ -75,11 +75,11 @@ def test_bad_values(values, message):
         assert "\n" not in str(raised.value)
 
 
-def test_unequal_numbers_of_seeds_and_a_level_in_percent():
+def test_unequal_numbers_of_seeds_and_a_confidence_in_percent():
     with pytest.raises(MedtlError, match="3 treatment and 2 control"):
         paired_t([1, 2, 3], [1, 2])
-    with pytest.raises(MedtlError, match="level: 95"):
-        mean_t([1, 2, 3], level=95)
+    with pytest.raises(MedtlError, match="confidence: 95"):
+        mean_t([1, 2, 3], confidence=95)
 
 
 def test_brown_forsythe_equals_scipy_and_finds_a_planted_ratio():

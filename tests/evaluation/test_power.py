@@ -8,9 +8,9 @@ from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics import detectable_effect, mean_t, power_paired_t
 
 
-def power_by_integration(ratio: float, n: int, level: float) -> float:
+def power_by_integration(ratio: float, n: int, confidence: float) -> float:
     """P(|mean / (s / sqrt n)| > t) over the chi distribution of s, without the noncentral t."""
-    critical = stats.t.ppf(0.5 + level / 2, n - 1) / np.sqrt(n - 1)
+    critical = stats.t.ppf(0.5 + confidence / 2, n - 1) / np.sqrt(n - 1)
 
     def density(chi: float) -> float:
         bound, shift = critical * chi, ratio * np.sqrt(n)
@@ -21,10 +21,10 @@ def power_by_integration(ratio: float, n: int, level: float) -> float:
 
 @pytest.mark.parametrize("n", [3, 5, 10, 40])
 @pytest.mark.parametrize("ratio", [0.0, 0.5, -1.5, 3.0])
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_power_equals_the_integral(n, ratio, level):
-    expected = power_by_integration(ratio, n, level)
-    assert power_paired_t(0.02 * ratio, 0.02, n, level) == pytest.approx(expected, abs=1e-6)
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_power_equals_the_integral(n, ratio, confidence):
+    expected = power_by_integration(ratio, n, confidence)
+    assert power_paired_t(0.02 * ratio, 0.02, n, confidence) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 100])
@@ -65,7 +65,7 @@ def test_without_spread_every_effect_is_found():
         ((0.1, np.nan, 5), "sd: nan"),
         ((0.1, 1.0, 1), "n: 1 seeds"),
         ((np.nan, 1.0, 5), "effect: nan"),
-        ((0.1, 1.0, 5, 95), "level: 95"),
+        ((0.1, 1.0, 5, 95), "confidence: 95"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -141,7 +141,7 @@ def test_two_arms_are_paired_case_by_case():
 def test_equivalence_of_an_interval_over_cases():
     y, treatment, control = study(np.random.default_rng(7), between_seeds=0.02, between_arms=0.02)
     interval = hierarchical_bootstrap(auroc, y, treatment, control, draws=500)
-    at_90 = hierarchical_bootstrap(auroc, y, treatment, control, draws=500, level=0.9)
+    at_90 = hierarchical_bootstrap(auroc, y, treatment, control, draws=500, confidence=0.9)
     p_value, tested = equivalence(interval, 0.05)
     assert (tested.low, tested.high) == pytest.approx((at_90.low, at_90.high))
     assert p_value < 0.05

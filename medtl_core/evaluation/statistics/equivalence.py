@@ -8,7 +8,7 @@ from scipy import stats
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics.intervals import ROUND_OFF, Interval, mean_t, t_interval
 
-TEST_LEVEL = 0.9
+TEST_CONFIDENCE = 0.9
 """Two one-sided tests at 5 % hold exactly when the two-sided 90 % interval lies inside the margin."""
 
 
@@ -47,7 +47,7 @@ def _test_interval(differences: ArrayLike | Interval, margin: float) -> Interval
             f"margin: {margin} found, expected a positive number in the metric's unit; .01 for AUROC"
         )
     if not isinstance(differences, Interval):
-        return mean_t(differences, TEST_LEVEL)
+        return mean_t(differences, TEST_CONFIDENCE)
     return t_interval(
         estimate=differences.estimate,
         standard_error=differences.standard_error,
@@ -55,7 +55,7 @@ def _test_interval(differences: ArrayLike | Interval, margin: float) -> Interval
         n=differences.n,
         sd=differences.sd,
         method=differences.method,
-        level=TEST_LEVEL,
+        confidence=TEST_CONFIDENCE,
     )
 
 

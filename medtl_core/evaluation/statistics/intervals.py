@@ -31,11 +31,11 @@ class Interval:
     degrees_of_freedom: float
 
 
-def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
+def mean_t(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """One-sample t-interval of the mean of values (S,), one a seed.
 
     If all values agree the interval has no width, and p is 0 (or 1 where they all are 0).
-    MedtlError for fewer than two values, values that are not finite, and a level outside (0, 1).
+    MedtlError for fewer than two values, values that are not finite, and a confidence outside (0, 1).
     """
     sample = checked_values(values, "values")
     sd = standard_deviation(sample)
@@ -46,17 +46,17 @@ def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
         n=sample.size,
         sd=sd,
         method="t over seeds",
-        level=level,
+        confidence=confidence,
     )
 
 
-def paired_t(treatment: ArrayLike, control: ArrayLike, level: float = 0.95) -> Interval:
+def paired_t(treatment: ArrayLike, control: ArrayLike, confidence: float = 0.95) -> Interval:
     """Paired t-interval of the mean difference treatment - control; arms (S,), seed by seed.
 
     The interval over few seeds is a t-interval because a percentile bootstrap of 5 seeds covers 84 % where it
     says 95. Errors as `mean_t`, and MedtlError if the lengths differ.
     """
-    return replace(mean_t(paired_differences(treatment, control), level), method="paired t over seeds")
+    return replace(mean_t(paired_differences(treatment, control), confidence), method="paired t over seeds")
 
 
 def paired_differences(treatment: ArrayLike, control: ArrayLike) -> NDArray[np.float64]:
@@ -71,15 +71,22 @@ def paired_differences(treatment: ArrayLike, control: ArrayLike) -> NDArray[np.f
 
 
 def t_interval(
-    *, estimate: float, standard_error: float, degrees: float, n: int, sd: float, method: str, level: float
+    *,
+    estimate: float,
+    standard_error: float,
+    degrees: float,
+    n: int,
+    sd: float,
+    method: str,
+    confidence: float,
 ) -> Interval:
     """Interval estimate +- t * standard_error with `degrees` of freedom; of no width where the error is 0."""
-    if not 0.0 < level < 1.0:
-        raise MedtlError(f"level: {level} found, expected a share between 0 and 1; .95 is the usual one")
+    if not 0.0 < confidence < 1.0:
+        raise MedtlError(f"confidence: {confidence} found, expected a share between 0 and 1, usually .95")
     if standard_error == 0.0:
         half_width, p_value = 0.0, float(estimate == 0.0)
     else:
-        half_width = float(stats.t.ppf(0.5 + level / 2, degrees)) * standard_error
+        half_width = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * standard_error
         p_value = float(2 * stats.t.sf(abs(estimate) / standard_error, degrees))
     return Interval(
         estimate=estimate,

@@ -1,4 +1,4 @@
-"""Many statements at once: p values adjusted so that the family is judged at one level."""
+"""Many statements at once: p values adjusted so that the family is judged at one significance level."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from medtl_core.errors import MedtlError
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p values, in the order given (Holm 1979); an empty family stays empty.
 
-    The chance of even one false rejection among all stays below the level at which the adjusted values are
-    judged, whatever their dependence. MedtlError for a value that is NaN or outside [0, 1].
+    The chance of even one false rejection among all stays below the significance level at which the adjusted
+    values are judged, whatever their dependence. MedtlError for a value that is NaN or outside [0, 1].
     """
     for position, p_value in enumerate(p_values):
         if not 0.0 <= p_value <= 1.0:

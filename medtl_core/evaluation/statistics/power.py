@@ -8,51 +8,52 @@ from scipy.optimize import brentq
 from medtl_core.errors import MedtlError
 
 
-def power_paired_t(effect: float, sd: float, n: int, level: float = 0.95) -> float:
+def power_paired_t(effect: float, sd: float, n: int, confidence: float = 0.95) -> float:
     """Chance that the two-sided paired t-interval of `n` seeds excludes 0, by the noncentral t.
 
     `effect` is the true mean difference and `sd` the standard deviation of the differences between seeds,
     both in the metric's unit. Without spread any effect is found, and none where there is none. MedtlError
-    for a negative or non-finite sd, a non-finite effect, fewer than two seeds and a level outside (0, 1).
+    for a negative or non-finite sd, a non-finite effect, fewer than two seeds and a confidence not between 0
+    and 1.
     """
-    _check(sd, n, level)
+    _check(sd, n, confidence)
     if not math.isfinite(effect):
         raise MedtlError(f"effect: {effect} found, expected a finite number in the metric's unit; give one")
     if sd == 0.0:
         return float(effect != 0.0)
     degrees, centre = n - 1, abs(effect) / sd * n**0.5
-    critical = stats.t.ppf(0.5 + level / 2, degrees)
+    critical = stats.t.ppf(0.5 + confidence / 2, degrees)
     # Both tails as upper ones: SciPy's lower tail, and with it statsmodels' power, is NaN for large effects.
     return float(stats.nct.sf(critical, degrees, centre) + stats.nct.sf(critical, degrees, -centre))
 
 
-def detectable_effect(sd: float, n: int, power: float = 0.8, level: float = 0.95) -> float:
+def detectable_effect(sd: float, n: int, power: float = 0.8, confidence: float = 0.95) -> float:
     """Smallest true mean difference (positive, in the metric's unit) that `n` seeds find with `power`.
 
     Exact: the noncentral t power is solved for the effect, not the normal approximation, which is far too
-    hopeful at 5 seeds. Errors as `power_paired_t`, and MedtlError for a power outside (1 - level, 1).
+    hopeful at 5 seeds. Errors as `power_paired_t`, and MedtlError for a power outside (1 - confidence, 1).
     """
-    _check(sd, n, level)
-    if not 1.0 - level < power < 1.0:
+    _check(sd, n, confidence)
+    if not 1.0 - confidence < power < 1.0:
         raise MedtlError(
-            f"power: {power} found, expected more than {1.0 - level:.3g} and less than 1; .8 is the usual one"
+            f"power: {power} found, expected more than {1.0 - confidence:.3g} and less than 1, usually .8"
         )
     if sd == 0.0:
         return 0.0
     upper = 1.0
-    while power_paired_t(upper, 1.0, n, level) < power:
+    while power_paired_t(upper, 1.0, n, confidence) < power:
         upper *= 2.0
     return float(
-        sd * brentq(lambda ratio: power_paired_t(ratio, 1.0, n, level) - power, 0.0, upper, xtol=1e-12)
+        sd * brentq(lambda ratio: power_paired_t(ratio, 1.0, n, confidence) - power, 0.0, upper, xtol=1e-12)
     )
 
 
-def _check(sd: float, n: int, level: float) -> None:
+def _check(sd: float, n: int, confidence: float) -> None:
     if not 0.0 <= sd < math.inf:
         raise MedtlError(
             f"sd: {sd} found, expected a finite number of at least 0; take it with n - 1 over seeds"
         )
     if n < 2:
         raise MedtlError(f"n: {n} seeds found, expected at least 2; run more seeds")
-    if not 0.0 < level < 1.0:
-        raise MedtlError(f"level: {level} found, expected a share between 0 and 1; .95 is the usual one")
+    if not 0.0 < confidence < 1.0:
+        raise MedtlError(f"confidence: {confidence} found, expected a share between 0 and 1, usually .95")

@@ -27,7 +27,7 @@ def hierarchical_bootstrap(
     control_scores: ArrayLike,
     draws: int = 2000,
     seed: int = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
 ) -> Interval:
     """Interval of the mean difference metric(treatment) - metric(control) over seeds and over test cases.
 
@@ -78,7 +78,7 @@ def hierarchical_bootstrap(
         n=seeds,
         sd=sd,
         method="paired t over seeds and bootstrapped cases",
-        level=level,
+        confidence=confidence,
     )
 
 

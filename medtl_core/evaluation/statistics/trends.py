@@ -13,7 +13,9 @@ from medtl_core.evaluation.statistics.intervals import Interval, mean_t
 Scale = Literal["linear", "log2"]
 
 
-def slope(levels: ArrayLike, values: ArrayLike, scale: Scale = "linear", level: float = 0.95) -> Interval:
+def slope(
+    levels: ArrayLike, values: ArrayLike, scale: Scale = "linear", confidence: float = 0.95
+) -> Interval:
     """Least-squares slope of values (S, L) over the factor's levels (L,), fitted per seed; mean over seeds.
 
     Unit: the metric's, per unit of the factor, or per doubling of it with `scale` "log2". For an interaction
@@ -34,10 +36,10 @@ def slope(levels: ArrayLike, values: ArrayLike, scale: Scale = "linear", level: 
     # Differences along a flat curve are round-off of its height, not a slope.
     height = np.abs(curves).max(axis=1) / np.ptp(positions)
     slopes = np.where(np.abs(slopes) <= 1e-12 * height, 0.0, slopes)
-    return replace(mean_t(slopes, level), method=f"slope per seed ({scale}), t over seeds")
+    return replace(mean_t(slopes, confidence), method=f"slope per seed ({scale}), t over seeds")
 
 
-def spearman_trend(levels: ArrayLike, values: ArrayLike, level: float = 0.95) -> Interval:
+def spearman_trend(levels: ArrayLike, values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Spearman's rank correlation of values (S, L) with levels (L,), per seed; mean in [-1, 1].
 
     A curve that is flat in a seed counts 0. At least three levels: the correlation of two is a mere sign, and
@@ -50,7 +52,7 @@ def spearman_trend(levels: ArrayLike, values: ArrayLike, level: float = 0.95) ->
     curve_ranks = stats.rankdata(curves, axis=1) - (positions.size + 1) / 2
     length = np.sqrt((ranks @ ranks) * np.sum(curve_ranks**2, axis=1))
     correlations = np.divide(curve_ranks @ ranks, length, out=np.zeros(len(curves)), where=length > 0)
-    interval = mean_t(correlations, level)
+    interval = mean_t(correlations, confidence)
     return replace(
         interval,
         low=max(interval.low, -1.0),
