@@ -177,7 +177,9 @@ def test_data_list(medtl, tmp_path):
     )
     assert (rows["mine"]["images"], rows["mine"]["pixels"], rows["mine"]["classes"]) == (40, "16 grey", 2)
     assert rows["broken"]["licence"].startswith("unusable: ")
-    assert "mine" in medtl("data", "list")[1]
+    long = "a_name_that_is_longer_than_most_and_ends_like_others_2024"
+    (tmp_path / "data" / "mine.npz").rename(tmp_path / "data" / f"{long}.npz")
+    assert long in medtl("data", "list")[1]
 
 
 def test_data_show_writes_a_contact_sheet(medtl, project, tmp_path):

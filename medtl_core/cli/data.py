@@ -31,7 +31,11 @@ def list_sets(json: JsonFlag = False) -> None:
     from rich.table import Table
 
     columns = ("name", "from", "images", "pixels", "classes", "licence")
-    table = Table(*columns)
+    table = Table()
+    for column in columns:
+        # A name is never cut: it is what the other commands are given.
+        longest = max(len(row["name"]) for row in rows)
+        table.add_column(column, overflow="fold", min_width=longest if column == "name" else None)
     for row in rows:
         table.add_row(*(escape(str(row[column])) for column in columns))
     Console().print(table)

@@ -33,7 +33,7 @@ def require_measurable(
     Raises:
         MedtlError: one line that names what is missing, where, and what to do.
     """
-    where = archive.name if domain is None else f"{archive.name}, domain '{domain}'"
+    where = in_words(archive.name, domain)
     require_square(archive)
     if archive.width < least_pixels:
         raise MedtlError(
@@ -41,23 +41,43 @@ def require_measurable(
             "choose another network or enlarge the images"
         )
     parts = split(archive, seed=0, domain=domain, published=published)
+    require_sizes(where, archive.n_classes, len(parts.train), train_sizes, val_size, test_size)
+    return parts
+
+
+def require_sizes(
+    where: str,
+    n_classes: int,
+    n_train: int,
+    train_sizes: Iterable[int],
+    val_size: int = 0,
+    test_size: int = 0,
+) -> None:
+    """MedtlError for sizes that cannot be drawn of `n_classes` and `n_train` training images.
+
+    `where` is what the message calls the data; the sizes are those of `require_measurable`.
+    """
     train_sizes = tuple(train_sizes)
     asked = [
         *(("training", size) for size in train_sizes),
         *((part, size) for part, size in (("validation", val_size), ("test", test_size)) if size),
     ]
     for part, size in asked:
-        if size < archive.n_classes:
+        if size < n_classes:
             raise MedtlError(
-                f"{where}: found {size} {part} images asked for, expected at least {archive.n_classes}, "
+                f"{where}: found {size} {part} images asked for, expected at least {n_classes}, "
                 "one of each class; ask for more"
             )
-    if max(train_sizes, default=0) > len(parts.train):
+    if max(train_sizes, default=0) > n_train:
         raise MedtlError(
-            f"{where}: found {len(parts.train)} training images, "
-            f"expected at least the {max(train_sizes)} asked for; ask for fewer"
+            f"{where}: found {n_train} training images, expected at least the {max(train_sizes)} asked for; "
+            "ask for fewer"
         )
-    return parts
+
+
+def in_words(name: str, domain: str | None) -> str:
+    """What messages call an archive, or one domain of it."""
+    return name if domain is None else f"{name}, domain '{domain}'"
 
 
 def require_square(archive: Archive) -> None:

@@ -9,7 +9,7 @@ import pytest
 from medtl_core.data.archives.archive import Archive, write_archive
 from medtl_core.data.measurable import require_measurable
 from medtl_core.data.sources import registry
-from medtl_core.data.sources.preflight import comparable_checksum, measurable_checksum
+from medtl_core.data.sources.preflight import comparable_checksum, examined, measurable_checksum
 from medtl_core.data.splits import nested_subset, split
 from medtl_core.errors import MedtlError
 
@@ -90,7 +90,7 @@ def test_every_subset_that_is_asked_for_can_then_be_drawn():
 def data(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDTL_DATA", str(tmp_path))
     monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
-    measurable_checksum.cache_clear()
+    examined.cache_clear()
     comparable_checksum.cache_clear()
     return tmp_path
 
@@ -100,6 +100,11 @@ def test_preflight_and_verify_ask_the_same_question(data):
     for name, archive in {**broken, "good": made()}.items():
         write_archive(archive, data / f"{name}.npz")
     assert measurable_checksum("good", train_sizes=(100,)) == registry.checksum("good")
+    for sizes in ((1,), (121,)):
+        with pytest.raises(MedtlError) as asked:
+            require_measurable(made(), train_sizes=sizes)
+        with pytest.raises(MedtlError, match=str(asked.value).removeprefix("made: ")):
+            measurable_checksum("good", train_sizes=sizes)
     assert registry.verify("good")[0].ok
     for name, archive in broken.items():
         with pytest.raises(MedtlError) as asked:

@@ -26,7 +26,7 @@ def without_data(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    preflight.measurable_checksum.cache_clear()
+    preflight.examined.cache_clear()
 
 
 @pytest.fixture

@@ -38,6 +38,27 @@ def archives(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def broken_archives(archives):
+    """One whose published validation part lacks a class, and one whose images are not square."""
+    rng = np.random.default_rng(1)
+    words = np.array(["train", "val", "test"] * 30)
+    named = {"class_names": np.array(["a", "b"])}
+    np.savez(
+        archives / "no_val.npz",
+        images=rng.integers(0, 255, (90, 28, 28), dtype=np.uint8),
+        labels=np.where(words == "val", 0, np.arange(90) // 3 % 2),
+        splits=words,
+        **named,
+    )
+    np.savez(
+        archives / "oblong.npz",
+        images=rng.integers(0, 255, (90, 28, 20), dtype=np.uint8),
+        labels=np.arange(90) % 2,
+        **named,
+    )
+
+
 def test_several_sets_are_pooled_with_their_classes_side_by_side(archives):
     backbone, card = pretrain("resnet18", [Source("grey"), Source("colour")], **QUICK)
     assert card["classes"] == ["grey: a", "grey: b", "colour: x", "colour: y", "colour: z"]
@@ -101,6 +122,11 @@ def test_the_command_writes_a_file_that_is_found_again(archives, monkeypatch, ca
         (["resnet18", "grey"], "expected --out DIR or MEDTL_WEIGHTS"),
         (["resnet18", "nowhere", "--out", "{out}"], "data set 'nowhere'"),
         (["resnet18", "grey:north", "--out", "{out}"], "north"),
+        (
+            ["resnet18", "no_val", "--out", "{out}"],
+            "no_val: key 'splits': found no image of class 'b' in val",
+        ),
+        (["resnet18", "grey", "oblong", "--out", "{out}"], "oblong: found images of 28 x 20 px"),
         (["resnot18", "grey", "--out", "{out}"], "expected a name of timm"),
         (["resnet18", "grey", "--tag", "a/b", "--out", "{out}"], "expected letters, digits"),
     ],

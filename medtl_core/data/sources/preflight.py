@@ -1,12 +1,33 @@
 """The check of data sets by name before a kernel starts, with the checksums that a run's key holds."""
 
+from dataclasses import dataclass
 from functools import cache
 
-from medtl_core.data.measurable import require_measurable, require_square
+from medtl_core.data.measurable import in_words, require_measurable, require_sizes, require_square
 from medtl_core.data.sources.registry import checksum, load, local_names
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What remains of a data set that was read, and can be measured: the images are not kept."""
+
+    n_classes: int
+    n_train: int
+    checksum: str
+
+
 @cache
+def examined(name: str, domain: str | None, published: bool) -> Examined:
+    """A data set, read once for all notebooks of a run.
+
+    Raises:
+        MedtlError: it cannot be loaded, or not be measured (`require_measurable`).
+    """
+    archive = load(name)
+    parts = require_measurable(archive, domain=domain, published=published)
+    return Examined(archive.n_classes, len(parts.train), checksum(name))
+
+
 def measurable_checksum(
     name: str,
     *,
@@ -21,15 +42,9 @@ def measurable_checksum(
     Raises:
         MedtlError: it cannot be loaded, or not be measured as asked.
     """
-    require_measurable(
-        load(name),
-        domain=domain,
-        train_sizes=train_sizes,
-        val_size=val_size,
-        test_size=test_size,
-        published=published,
-    )
-    return checksum(name)
+    found = examined(name, domain, published)
+    require_sizes(in_words(name, domain), found.n_classes, found.n_train, train_sizes, val_size, test_size)
+    return found.checksum
 
 
 @cache
