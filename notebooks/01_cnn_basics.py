@@ -42,8 +42,8 @@ statements_table("01_cnn_basics")
 # small and always start from random weights; pretrained ones come in the next notebook.
 
 # %% tags=["parameters"]
-dataset: str = "phantoms_basic"  # archive to learn from, a registry name or a file's stem in MEDTL_DATA; any
-domain: str = ""  # keep only this domain of the archive, empty for all of it; any
+dataset: str = "phantoms_basic"  # archive to learn from; a data set
+domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
 image_size: int = 28  # pixels, side that images are brought to; 20 to 128
 train_size: int = 300  # training images of the ablations; 16 to 100000
 sharing_sizes: list[int] = [300]  # training images of the weight-sharing study, one point each; 16 to 100000

@@ -46,9 +46,9 @@ statements_table("02_fine_tuning")
 # -p dataset=breastmnist -p seeds=5` replaces them, after checking each value against the type and range given here.
 
 # %% tags=["parameters"]
-dataset: str = "phantoms"  # archive to learn from, a registry name or a file's stem in MEDTL_DATA; any
-domain: str = ""  # keep only this domain of the archive, empty for all of it; any
-backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; any
+dataset: str = "phantoms"  # archive to learn from; a data set
+domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
+backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; a network
 image_size: int = 36  # pixels, side that images are brought to; 28 to 224
 train_sizes: list[int] = [24, 48]  # training images, one learning curve point each; 8 to 100000
 val_size: int = 40  # validation images at most, used to choose the best epoch; 10 to 10000
@@ -61,9 +61,9 @@ variants: list[str] = [
     "last_stage",
     "medical",
 ]  # further arms at the smallest size; any
-backbones: list[str] = ["tf_efficientnet_lite0"]  # networks whose frozen features are compared; any
-related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the field of the data set; any
-unrelated: str = "phantoms_basic"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of another field; any
+backbones: list[str] = ["tf_efficientnet_lite0"]  # networks whose frozen features are compared; a network
+related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the field of the data set; a source
+unrelated: str = "phantoms_basic"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of another field; a source
 pretrain_steps: int = 12  # optimiser steps of pretraining on these; 10 to 100000
 cost_per_label: float = 5.0  # price of one labelled image, in the currency of your choice; 0.01 to 10000
 

@@ -49,9 +49,9 @@ statements_table("03_truncated_tl")
 # replaces them, after checking each value against the type and range given here.
 
 # %% tags=["parameters"]
-dataset: str = "phantoms"  # archive to learn from, a registry name or a file's stem in MEDTL_DATA; any
-domain: str = ""  # keep only this domain of the archive, empty for all of it; any
-backbone: str = "tf_efficientnet_lite0"  # pretrained network to be cut, by its timm name; any
+dataset: str = "phantoms"  # archive to learn from; a data set
+domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
+backbone: str = "tf_efficientnet_lite0"  # pretrained network to be cut, by its timm name; a network
 image_size: int = 48  # pixels, side that images are brought to; 28 to 224
 train_sizes: list[int] = [16, 32]  # training images, one point of the learning curves each; 8 to 100000
 val_size: int = 30  # validation images at most, by which every choice is made; 10 to 10000

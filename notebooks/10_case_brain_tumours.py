@@ -45,9 +45,9 @@ statements_table("10_case_brain_tumours")
 # installed with the package.
 
 # %% tags=["parameters", "own-splits"]
-dataset: str = "phantoms_leaky"  # archive to learn from, a registry name or a file's stem in MEDTL_DATA; any
-domain: str = ""  # keep only this domain of the archive, empty for all of it; any
-backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; any
+dataset: str = "phantoms_leaky"  # archive to learn from; a data set
+domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
+backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; a network
 image_size: int = 48  # pixels, side that images are brought to; 28 to 224
 train_size: int = 200  # training images at most, the same number for every split; 16 to 100000
 val_size: int = 70  # validation images at most, used to choose epochs and settings; 10 to 10000

@@ -47,8 +47,8 @@ statements_table("11_case_covid19")
 # asks the same questions of real slices, where nobody knows the answer beforehand.
 
 # %% tags=["parameters"]
-dataset: str = "phantoms_sources"  # archive, a registry name or a file's stem in MEDTL_DATA; any
-backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; any
+dataset: str = "phantoms_sources"  # archive; a data set
+backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; a network
 image_size: int = 48  # pixels, side that images are brought to; 32 to 224
 train_size: int = 300  # training images of each probe at most, the same from every source; 16 to 100000
 val_size: int = 60  # validation images at most, to choose a penalty or an epoch; 10 to 10000

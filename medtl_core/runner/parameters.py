@@ -3,6 +3,11 @@
 The cell holds one line a parameter, `name: type = default  # description; RANGE`, where the type is int,
 float, str, bool, list[int], list[float] or list[str], and RANGE is `LOW to HIGH`, `at least LOW`,
 `one of a, b, c` or `any`. The range of a list is that of each element.
+
+A text that names something has one of these as its range, and what it names is checked before a kernel
+starts: `a data set` (a registry name, or a file's stem in MEDTL_DATA), `a domain` (of the parameter `dataset`,
+or empty), `a network` (a timm name, whose pretrained weights are used) or `a source` (DATASET, or
+DATASET:DOMAIN, to pretrain on).
 """
 
 import ast
@@ -20,7 +25,10 @@ from medtl_core.errors import MedtlError
 SCALARS: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 PLURALS = {"int": "whole numbers", "float": "numbers", "str": "texts"}
-RANGES = "`LOW to HIGH`, `at least LOW`, `one of a, b, c` or `any`"
+KINDS = ("a data set", "a domain", "a network", "a source")
+RANGES = "`LOW to HIGH`, `at least LOW`, `one of a, b, c`, `any` or, for texts, " + ", ".join(
+    f"`{kind}`" for kind in KINDS
+)
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _TO = re.compile(rf"({_NUMBER}) to ({_NUMBER})")
 _AT_LEAST = re.compile(rf"at least ({_NUMBER})")
@@ -69,6 +77,13 @@ class Parameters:
     @property
     def defaults(self) -> dict[str, Any]:
         return {p.name: p.default for p in self.declared}
+
+    def named(self, kind: str, values: Mapping[str, Any]) -> list[str]:
+        """What the parameters of one of `KINDS` name in `values`: each once, sorted, without empty names."""
+        found = [values[p.name] for p in self.declared if p.range == kind and p.name in values]
+        return sorted(
+            {name for value in found for name in ([value] if isinstance(value, str) else value) if name}
+        )
 
     def check(self, values: Mapping[str, Any], source: str, *, text: bool = False) -> dict[str, Any]:
         """`values` converted to their declared types; `source` says where they come from, for the error.
@@ -165,6 +180,8 @@ def _parameter(node: ast.stmt, comments: Mapping[int, str], notebook: str) -> Pa
 def _fits(allowed: str, scalar: str) -> bool:
     if allowed == "any":
         return True
+    if allowed in KINDS:
+        return scalar == "str"
     if allowed.startswith("one of "):
         try:
             return scalar != "bool" and bool(_choices(allowed, scalar))
