@@ -1,22 +1,18 @@
 """`medtl run` and `medtl notebooks`."""
 
 import json as json_text
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medtl_core.errors import MedtlError
-from medtl_core.settings import device, project_root, store_folder, weights_folder
+from medtl_core.settings import device, project_root, store_folder
 
 if TYPE_CHECKING:
-    from medtl_core.runner.notebooks import Notebook
-    from medtl_core.runner.plan import PlannedRun
     from medtl_core.runner.profiles import Profile
 
-SOURCES = ("related", "unrelated")  # parameters that name a further archive as ARCHIVE or ARCHIVE:DOMAIN
 INTERRUPTED = "interrupted; the same command continues: finished notebooks and trials are kept"
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -47,6 +43,7 @@ def run(
     json: JsonFlag = False,
 ) -> None:
     """Run notebooks; print their verdicts and write a report. Exit status 1 if a notebook failed."""
+    from medtl_core.cli.inputs import data_sets_at_hand, inspect_inputs, require_networks
     from medtl_core.cli.summary import show_run
     from medtl_core.runner.destination import run_destination
     from medtl_core.runner.environment import decisive_environment, short_name
@@ -65,7 +62,7 @@ def run(
     own = root / "runs" / f"{profile}-{short_name(chosen_device)}"
     destination = run_destination(str(own) if out is None else out, root)
     log = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
-    catalogue = InputCatalogue(inspect_inputs, _registry_names)
+    catalogue = InputCatalogue(inspect_inputs, data_sets_at_hand)
     plan = plan_runs(
         notebooks, chosen_profile, overrides, catalogue, decisive_environment(chosen_device), log
     )
@@ -81,7 +78,7 @@ def run(
     )
     try:
         with interruptions_raised():
-            states = execute_plan(plan, settings, log, require_weights)
+            states = execute_plan(plan, settings, log, require_networks)
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise
@@ -139,60 +136,6 @@ def device_for(profile: "Profile", allow_cpu: bool) -> str:
             "choose another profile, or give --allow-cpu to run it on the CPU"
         )
     return gpus[0] if gpus else "cpu"
-
-
-def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str, str]:
-    """Checksums of the data sets (read whole) and of the weights files that a notebook's parameters name."""
-    from medtl_core.data.sources.preflight import comparable_checksum, measurable_checksum
-
-    inputs = {}
-    if "dataset" in values:
-        own = notebook.makes_own_splits
-        sizes = (
-            values.get("train_size", 0),
-            *values.get("train_sizes", ()),
-            *values.get("sharing_sizes", ()),
-        )
-        inputs[values["dataset"]] = measurable_checksum(
-            values["dataset"],
-            domain=values.get("domain") or None,
-            train_sizes=() if own else tuple(size for size in sizes if size),
-            val_size=values.get("val_size", 0),
-            test_size=values.get("test_size", 0),
-            published=not own,
-        )
-    for source in SOURCES:
-        if source in values:
-            name, _, domain = values[source].partition(":")
-            inputs[name] = measurable_checksum(name, domain=domain or None)
-    for name in values.get("compare", ()):
-        if (found := comparable_checksum(name)) is not None:
-            inputs[name] = found
-    folder = weights_folder()
-    networks = {values.get("backbone"), *values.get("backbones", ())} - {None}
-    for network in sorted(networks):
-        file = folder / f"{network}.safetensors" if folder else None
-        if file is not None and file.is_file():
-            from medtl_core.data.sources.locations import file_digest
-
-            inputs[file.name] = file_digest(file, "sha256")
-    return inputs
-
-
-def require_weights(runs: list["PlannedRun"]) -> None:
-    """Builds each backbone of the runs with its pretrained weights; MedtlError where that cannot be done."""
-    names = {run.parameters["backbone"] for run in runs if "backbone" in run.parameters}
-    if names:
-        from medtl_core.backbones.zoo import build
-
-        for name in sorted(names):
-            build(name, num_classes=2, pretrained=True)
-
-
-def _registry_names() -> list[str]:
-    from medtl_core.data.sources.registry import local_names
-
-    return local_names()
 
 
 def _torch_sees_gpu() -> bool:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 DEFAULTS = """\
-dataset: str = "phantoms"  # archive to learn from; any
+dataset: str = "phantoms"  # archive to learn from; a data set
 seeds: int = 3  # paired seeds; 1 to 50
 """
 

@@ -172,7 +172,7 @@ def test_more_training_images_than_there_are_are_refused_before_a_kernel_starts(
 
 
 def test_weights_that_cannot_be_had_are_refused_before_a_kernel_starts(project, medtl, tmp_path, monkeypatch):
-    parameters = 'backbone: str = "mobilenetv2_100"  # timm name; any\n'
+    parameters = 'backbone: str = "mobilenetv2_100"  # timm name; a network\n'
     write_notebook(project / "notebooks" / "01_first.ipynb", "1", parameters=parameters)
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "mobilenetv2_100.safetensors").write_bytes(b"no weights")
@@ -182,7 +182,7 @@ def test_weights_that_cannot_be_had_are_refused_before_a_kernel_starts(project, 
 
 @pytest.mark.parametrize("role", ["related", "unrelated"])
 def test_a_source_that_is_missing_is_refused_before_a_kernel_starts(project, medtl, role):
-    parameters = DEFAULTS + f'{role}: str = "phantoms"  # ARCHIVE or ARCHIVE:DOMAIN; any\n'
+    parameters = DEFAULTS + f'{role}: str = "phantoms"  # to pretrain on; a source\n'
     write_notebook(project / "notebooks" / "01_first.ipynb", "1", parameters=parameters)
     assert "data set 'nowhere'" in refused(medtl, project, "run", "01_first", "-p", f"{role}=nowhere:here")
     shown = refused(medtl, project, "run", "01_first", "-p", f"{role}=phantoms_shift:mars")

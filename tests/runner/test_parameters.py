@@ -5,7 +5,8 @@ from medtl_core.runner.parameters import assignments, read_parameters
 
 CELL = """\
 # what the notebook runs with
-dataset: str = "phantoms"  # archive; any
+dataset: str = "phantoms"  # archive; a data set
+domain: str = ""  # part of it; a domain
 seeds: int = 3  # paired seeds; 1 to 50
 rate: float = 0.001  # AdamW's learning rate; 1e-6 to 0.1
 augment: bool = False  # flips; shifts and turns; any
@@ -16,6 +17,9 @@ sizes: list[int] = [
     128,
 ]  # training images; at least 2
 names: list[str] = ["a"]  # labels; any
+backbone: str = "vgg16"  # trained; a network
+backbones: list[str] = ["resnet18", "vgg16"]  # compared; a network
+related: str = "phantoms:here"  # pretrained on; a source
 """
 
 
@@ -32,10 +36,21 @@ def refused(declared, source, **values):
 
 
 def test_the_cell_is_read(declared):
-    assert declared.names == ["dataset", "seeds", "rate", "augment", "arm", "depth", "sizes", "names"]
+    names = "dataset domain seeds rate augment arm depth sizes names backbone backbones related"
+    assert declared.names == names.split()
     assert declared.defaults["sizes"] == [64, 128]
-    augment = declared.declared[3]
+    augment = declared.declared[4]
     assert (augment.description, augment.range) == ("flips; shifts and turns", "any")
+
+
+def test_what_parameters_name(declared):
+    values = declared.defaults | {"domain": "", "backbones": ["resnet18", "vgg16"]}
+    assert declared.named("a data set", values) == ["phantoms"]
+    assert declared.named("a domain", values) == []
+    assert declared.named("a network", values) == ["resnet18", "vgg16"]
+    assert declared.named("a source", values) == ["phantoms:here"]
+    assert declared.named("a network", {"seeds": 3}) == []
+    assert declared.names_of("a network") == ["backbone", "backbones"]
 
 
 def test_texts_become_values(declared):
@@ -117,6 +132,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones(declared):
         ("seeds: tuple = ()  # seeds; any", "has type tuple"),
         ("name: str = 'a'  # name; 1 to 5", "range '1 to 5'"),
         ("a: int = 1  # a; any\na: int = 1  # a; any", "declares 'a' twice"),
+        ("seeds: int = 3  # seeds; a network", "seeds: int has the range 'a network'"),
+        ('dataset: str = "x"  # archive; any', "dataset has the range 'any', expected a data set"),
+        ('place: str = "x"  # archive; a domain', "only the parameter `domain`"),
         ("a: int = ", "not valid Python, line 1"),
     ],
 )

@@ -8,7 +8,7 @@ from medtl_core.runner.notebooks import choose, read_notebook
 from medtl_core.runner.plan import InputCatalogue, plan_runs, run_key
 from medtl_core.runner.profiles import Profile
 
-DOMAIN = DEFAULTS + 'domain: str = ""  # only this domain; any\n'
+DOMAIN = DEFAULTS + 'domain: str = ""  # only this domain; a domain\n'
 
 
 def profile(**notebooks):

@@ -1,0 +1,110 @@
+"""What a run's parameters name is checked and is in its key, whatever the parameters are called."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from medtl_core.backbones import zoo
+from medtl_core.cli.inputs import inspect_inputs, require_networks
+from medtl_core.data.archives.archive import Archive, write_archive
+from medtl_core.data.sources import preflight
+from medtl_core.data.sources.registry import checksum
+from medtl_core.errors import MedtlError
+from medtl_core.runner.parameters import read_parameters
+
+CELL = """\
+dataset: str = "mine"  # archive; a data set
+domain: str = ""  # part of it; a domain
+further: list[str] = ["other"]  # looked at; a data set
+network: str = "resnet18"  # trained; a network
+networks: list[str] = ["resnet18.medical"]  # compared; a network
+pretrained_on: str = "third:left"  # pretrained on; a source
+train_sizes: list[int] = [4, 8]  # training images; at least 2
+image_size: int = 32  # pixels; 8 to 224
+"""
+
+
+def archive(folder, name, seed, domains=("left", "right")):
+    rng = np.random.default_rng(seed)
+    images, labels = rng.integers(0, 256, (120, 16, 16), np.uint8), np.arange(120) % 2
+    places = np.array(domains)[np.arange(120) // 2 % 2]
+    write_archive(
+        Archive(name, images, labels, ("a", "b"), None, places, None, (), None, {}), folder / f"{name}.npz"
+    )
+
+
+@pytest.fixture
+def notebook(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "weights").mkdir()
+    for seed, name in enumerate(("mine", "other", "third")):
+        archive(tmp_path / "data", name, seed)
+    (tmp_path / "weights" / "resnet18.medical.safetensors").write_bytes(b"weights")
+    monkeypatch.setenv("MEDTL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("MEDTL_WEIGHTS", str(tmp_path / "weights"))
+    preflight.measurable_checksum.cache_clear()
+    preflight.comparable_checksum.cache_clear()
+    return SimpleNamespace(parameters=read_parameters(CELL, "01_a"), makes_own_splits=False)
+
+
+def values(notebook, **more):
+    return notebook.parameters.defaults | more
+
+
+def test_everything_that_is_named_is_in_the_key(notebook, tmp_path):
+    inputs = inspect_inputs(notebook, values(notebook))
+    assert {name: inputs[name] for name in ("mine", "other", "third")} == {
+        name: checksum(name) for name in ("mine", "other", "third")
+    }
+    assert len(inputs) == 4
+    (tmp_path / "weights" / "resnet18.medical.safetensors").write_bytes(b"others")
+    again = inspect_inputs(notebook, values(notebook))
+    changed = [name for name in inputs if again[name] != inputs[name]]
+    assert changed == ["resnet18.medical.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"dataset": "absent"}, "absent"),
+        ({"domain": "up"}, "up"),
+        ({"pretrained_on": "absent"}, "absent"),
+        ({"pretrained_on": "third:up"}, "up"),
+        ({"train_sizes": [4, 5000]}, "5000"),
+    ],
+)
+def test_what_cannot_be_had_or_measured_is_refused(notebook, more, found):
+    with pytest.raises(MedtlError, match=found):
+        inspect_inputs(notebook, values(notebook, **more))
+
+
+def test_the_size_of_a_subset_is_not_asked_of_a_notebook_that_makes_its_own_splits(notebook):
+    notebook.makes_own_splits = True
+    assert inspect_inputs(notebook, values(notebook, train_sizes=[5000]))["mine"]
+
+
+def test_each_network_is_built_with_its_weights_and_called_at_the_image_size(notebook, monkeypatch):
+    asked = []
+
+    def build(name, *, num_classes, pretrained):
+        asked.append((name, pretrained))
+        return real(name, num_classes=num_classes, pretrained=False)
+
+    real = zoo.build
+    monkeypatch.setattr(zoo, "build", build)  # the weights themselves are another test's
+    run = SimpleNamespace(notebook=notebook, parameters=values(notebook, networks=["vgg11"]))
+    require_networks([run, run])
+    assert asked == [("resnet18", True), ("vgg11", True)]
+    run.parameters["image_size"] = 16
+    with pytest.raises(
+        MedtlError, match="backbone vgg11: found image_size 16, which it does not take"
+    ) as error:
+        require_networks([run])
+    assert "\n" not in str(error.value)
+
+
+def test_a_network_without_its_weights_is_refused(notebook):
+    parameters = values(notebook, network="resnet18.medical")  # the file holds no weights
+    with pytest.raises(MedtlError, match=r"resnet18\.medical"):
+        require_networks([SimpleNamespace(notebook=notebook, parameters=parameters)])
