@@ -112,6 +112,14 @@ def test_help_imports_nothing_heavy(arguments):
     assert "medtl" in found.stdout
 
 
+@pytest.mark.parametrize("module", ["medtl_core", "medtl_core.cli"])
+def test_the_package_is_the_command(module):
+    command = [sys.executable, "-m", module, "ledger", "absent"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith("medtl: unknown run 'absent'")
+
+
 def test_version(medtl):
     assert medtl("--version") == (0, f"medtl {__version__}\n", "")
 
@@ -280,6 +288,7 @@ def test_notebooks(medtl, project):
         {
             "name": "01_a",
             "title": "Title",
+            "folder": "notebooks",
             "parameters": [
                 {"name": "seeds", "type": "int", "default": 3, "range": "1 to 5", "description": "seeds"}
             ],

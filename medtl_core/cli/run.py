@@ -56,7 +56,7 @@ def run(
 
     root = project_folder()
     chosen_profile = read_profile(root / "notebooks" / "profiles", profile)
-    notebooks = choose(root / "notebooks", notebook or [])
+    notebooks = choose(root, notebook or [])
     overrides = assignments(parameter or [])
     chosen_device = device_for(chosen_profile, allow_cpu)
     own = root / "runs" / f"{profile}-{short_name(chosen_device)}"
@@ -89,13 +89,14 @@ def notebooks(json: JsonFlag = False) -> None:
     """List the notebooks and the parameters that each declares."""
     from medtl_core.runner.notebooks import choose
 
-    found = choose(project_folder() / "notebooks", [])
+    found = choose(project_folder(), [])
     if json:
         fields = ("name", "type", "default", "range", "description")
         rows = [
             {
                 "name": notebook.name,
                 "title": notebook.title,
+                "folder": notebook.path.parent.name,
                 "parameters": [{f: getattr(p, f) for f in fields} for p in notebook.parameters.declared],
             }
             for notebook in found
@@ -103,7 +104,7 @@ def notebooks(json: JsonFlag = False) -> None:
         print(json_text.dumps(rows, indent=1))
         return
     for notebook in found:
-        print(f"{notebook.name}: {notebook.title}")
+        print(f"{notebook.place}: {notebook.title}")
         for p in notebook.parameters.declared:
             print(f"    {p.name}: {p.type} = {p.default!r}  # {p.description}; {p.range}")
 

@@ -21,6 +21,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.files import write_text
 from medtl_core.runner.interpreter import KERNEL, kernel_manager
 from medtl_core.runner.kernel_environment import kernel_environment
+from medtl_core.runner.notebooks import named
 from medtl_core.runner.progress import shown
 from medtl_core.runner.watch import watched
 from medtl_core.settings import project_root
@@ -41,6 +42,10 @@ def build(path: Path, on_cells: Callable[[int, int], None]) -> list[str]:
     as it was.
     """
     target = path.with_suffix(".ipynb")
+    if not path.is_file():
+        raise MedtlError(
+            f"{path}: no such file, expected the source of {target.name}; write it, or delete that"
+        )
     notebook = jupytext.read(path)
     if target.is_file():
         notebook = combine_inputs_with_outputs(notebook, nbformat.read(target, as_version=4))
@@ -118,21 +123,12 @@ def _environment(scratch: Path) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in UNSET}
 
 
-def _sources(root: Path, names: list[str]) -> list[Path]:
-    """The .py files of the notebooks that are named, of all where none is; MedtlError for an unknown one."""
-    found = {path.stem: path for folder in ("notebooks", "studies") for path in (root / folder).glob("*.py")}
-    wanted = [Path(name).name.removesuffix(".py").removesuffix(".ipynb") for name in names]
-    for name in wanted:
-        if name not in found:
-            raise MedtlError(f"unknown notebook {name!r}, expected one of {', '.join(sorted(found))}")
-    return [found[name] for name in sorted(set(wanted) or found)]
-
-
 def main(names: list[str]) -> int:
     """Builds the notebooks that `names` names, of all if empty; exit status 2 at the first that fails."""
     root = project_root()
     try:
-        for path in _sources(root, names):
+        for stem in named(root, names):
+            path = stem.with_suffix(".py")
             with shown([path.stem]) as progress:
                 warnings = build(path, partial(progress.cells, path.stem))
             for warning in warnings:

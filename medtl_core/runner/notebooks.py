@@ -9,6 +9,9 @@ from typing import Any
 from medtl_core.errors import MedtlError
 from medtl_core.runner.parameters import Parameters, read_parameters
 
+FOLDERS = ("notebooks", "studies")
+Cells = tuple[tuple[str, str, tuple[str, ...]], ...]
+
 
 @dataclass(frozen=True)
 class Notebook:
@@ -18,7 +21,13 @@ class Notebook:
     path: Path
     title: str
     parameters: Parameters
-    cells: tuple[tuple[str, str, tuple[str, ...]], ...]
+    cells: Cells
+
+    @property
+    def place(self) -> str:
+        """The name, with its folder if that is not the lessons'."""
+        folder = self.path.parent.name
+        return self.name if folder == FOLDERS[0] else f"{folder}/{self.name}"
 
     @property
     def makes_own_splits(self) -> bool:
@@ -26,24 +35,59 @@ class Notebook:
         return any("own-splits" in tags for _, _, tags in self.cells)
 
 
-def available(folder: Path) -> list[str]:
-    """Names of the notebooks in `folder`, sorted. MedtlError where there are none."""
-    names = sorted(path.stem for path in folder.glob("*.ipynb"))
-    if not names:
+def sources(project: Path) -> dict[str, Path]:
+    """Path without ending of each notebook of the project by its name, in the order of names.
+
+    Lessons lie in `notebooks/`, short studies in `studies/`, as NAME.py and the NAME.ipynb built of it.
+    MedtlError where there are none, or where two have one name.
+    """
+    found: dict[str, Path] = {}
+    for folder in FOLDERS:
+        for name in sorted(
+            {path.stem for end in ("py", "ipynb") for path in (project / folder).glob(f"*.{end}")}
+        ):
+            if name in found:
+                raise MedtlError(f"{project}: {name} is in {' and in '.join(FOLDERS)}; rename one of them")
+            found[name] = project / folder / name
+    if not found:
         raise MedtlError(
-            f"{folder}: no notebooks here, expected NAME.ipynb files; run medtl inside the project's folder"
+            f"{project / FOLDERS[0]}: no notebooks here, expected NAME.ipynb files; "
+            "run medtl inside the project's folder"
         )
-    return names
+    return dict(sorted(found.items()))
 
 
-def choose(folder: Path, wanted: Iterable[str]) -> list[Notebook]:
-    """The notebooks that `wanted` names (or paths to them), or all; MedtlError if unknown."""
-    known = available(folder)
+def named(project: Path, wanted: Iterable[str]) -> list[Path]:
+    """Paths without ending of the notebooks that `wanted` names (or paths to them), or of all.
+
+    MedtlError if one is unknown.
+    """
+    known = sources(project)
     names = [Path(name).name.removesuffix(".ipynb").removesuffix(".py") for name in wanted]
     for name in names:
         if name not in known:
-            raise MedtlError(f"unknown notebook {name!r} in {folder}; there are: {', '.join(known)}")
-    return [read_notebook(folder / f"{name}.ipynb") for name in sorted(set(names)) or known]
+            raise MedtlError(f"unknown notebook {name!r} in {project}; there are: {', '.join(known)}")
+    return [known[name] for name in sorted(set(names)) or known]
+
+
+def choose(project: Path, wanted: Iterable[str]) -> list[Notebook]:
+    """The notebooks that `wanted` names (or paths to them), or all, in the order of names.
+
+    MedtlError if one is unknown or not built of its .py as that is now.
+    """
+    chosen = []
+    for stem in named(project, wanted):
+        source, built = stem.with_suffix(".py"), stem.with_suffix(".ipynb")
+        if not built.is_file():
+            raise MedtlError(f"{source}: has no .ipynb yet; make it: make notebooks ARGS={stem.name}")
+        notebook = read_notebook(built)
+        if source.is_file() and _cells_of(source) != _without_last_newlines(notebook.cells):
+            raise MedtlError(
+                f"{source}: other cells than in {built.name}; make it again: make notebooks ARGS={stem.name} "
+                f"(or, if it is {built.name} that you edited: jupytext --to py:percent {built})"
+            )
+        chosen.append(notebook)
+    return chosen
 
 
 def read_notebook(path: Path) -> Notebook:
@@ -73,11 +117,27 @@ def read_notebook(path: Path) -> Notebook:
     return Notebook(path.stem, path, _title(cells), read_parameters(declaring[0], path.stem), cells)
 
 
+def _cells_of(source: Path) -> Cells:
+    """The cells of a .py in percent format, as `Notebook` holds those of an .ipynb."""
+    import jupytext
+
+    try:
+        cells = jupytext.read(source).cells
+    except (OSError, ValueError) as error:
+        raise MedtlError(f"{source}: not a readable notebook ({error}); expected percent format") from error
+    return _without_last_newlines((c.cell_type, c.source, c.metadata.get("tags", [])) for c in cells)
+
+
+def _without_last_newlines(cells: Iterable[tuple[str, str, Iterable[str]]]) -> Cells:
+    """The cells as the text form can tell them apart."""
+    return tuple((kind, source.rstrip("\n"), tuple(tags)) for kind, source, tags in cells)
+
+
 def _text(source: Any) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def _title(cells: tuple[tuple[str, str, tuple[str, ...]], ...]) -> str:
+def _title(cells: Cells) -> str:
     for kind, source, _ in cells:
         if kind == "markdown":
             for line in source.splitlines():

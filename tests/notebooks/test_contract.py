@@ -24,6 +24,12 @@ def notebook(name):
     return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
 
 
+def test_every_notebook_has_both_forms():
+    for folder in (FOLDER, FOLDER.parent / "studies"):
+        forms = [{path.stem for path in folder.glob(f"*.{end}")} for end in ("py", "ipynb")]
+        assert forms[0] == forms[1]
+
+
 def sources(notebook):
     return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
 

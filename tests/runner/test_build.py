@@ -100,4 +100,6 @@ def test_a_study_is_built_too(project, capsys):
 
 def test_an_unknown_name_is_one_line(project, capsys):
     assert builder.main(["02_second"]) == 2
-    assert capsys.readouterr().err == "medtl: unknown notebook '02_second', expected one of 01_first\n"
+    assert (
+        capsys.readouterr().err == f"medtl: unknown notebook '02_second' in {project}; there are: 01_first\n"
+    )

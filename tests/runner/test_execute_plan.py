@@ -41,7 +41,7 @@ def planned(folder, **given):
         {"name": "smoke", "description": "d", "budget": {"minutes": 1, "memory_gib": 0.15}}
     )
     catalogue = InputCatalogue(lambda notebook, values: {values["dataset"]: "checksum"}, lambda: [])
-    return plan_runs(choose(folder / "notebooks", []), profile, given, catalogue, {"torch": "2"}, pytest.fail)
+    return plan_runs(choose(folder, []), profile, given, catalogue, {"torch": "2"}, pytest.fail)
 
 
 def allow(runs):

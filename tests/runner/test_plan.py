@@ -4,7 +4,7 @@ import pytest
 from mini_project import DEFAULTS, write_notebook
 
 from medtl_core.errors import MedtlError
-from medtl_core.runner.notebooks import choose, read_notebook
+from medtl_core.runner.notebooks import read_notebook
 from medtl_core.runner.plan import InputCatalogue, plan_runs, run_key
 from medtl_core.runner.profiles import Profile
 
@@ -142,17 +142,6 @@ def test_rooms_that_only_start_runs_are_not_in_the_key(notebook, monkeypatch):
     run_key(notebook, {}, {}, {})
     assert {"errors", "evidence", "data"} <= set(seen)
     assert not [room for room in seen if room == "runner" or room.startswith("cli")]
-
-
-def test_choosing_notebooks(tmp_path):
-    for name in ("02_b", "01_a"):
-        write_notebook(tmp_path / f"{name}.ipynb", "1")
-    assert [n.name for n in choose(tmp_path, [])] == ["01_a", "02_b"]
-    assert [n.title for n in choose(tmp_path, ["notebooks/02_b.ipynb"])] == ["About 02_b"]
-    with pytest.raises(MedtlError, match=r"unknown notebook '03_c' in .*; there are: 01_a, 02_b"):
-        choose(tmp_path, ["03_c"])
-    with pytest.raises(MedtlError, match="no notebooks here"):
-        choose(tmp_path / "empty", [])
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"cells": [{"cell_type": "code"}]}', '{"cells": []}'])

@@ -16,7 +16,7 @@ def test_the_projects_profiles_fit_its_notebooks():
     world = InputCatalogue(lambda notebook, values: {}, lambda: ["phantoms", "breastmnist"])
     for name in profile_names(PROJECT / "profiles"):
         profile = read_profile(PROJECT / "profiles", name)
-        runs = plan_runs(choose(PROJECT, []), profile, {}, world, {}, lambda line: None)
+        runs = plan_runs(choose(PROJECT.parent, []), profile, {}, world, {}, lambda line: None)
         assert {run.notebook.name for run in runs} >= set(profile.notebooks)
         assert profile.needs_gpu == (name == "full")
 

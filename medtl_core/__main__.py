@@ -1,0 +1,6 @@
+"""`python -m medtl_core` is the `medtl` command."""
+
+from medtl_core.cli.app import main
+
+if __name__ == "__main__":
+    main()
