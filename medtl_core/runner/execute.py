@@ -24,8 +24,6 @@ class Pending(Protocol):
 
     def done(self) -> bool: ...
 
-    def exception(self) -> BaseException | None: ...
-
     def result(self) -> Outcome: ...
 
 
@@ -55,15 +53,17 @@ def run_tasks(
 
 def outcome_of(future: Pending, label: str) -> Outcome:
     """How a run that is done ended. MedtlError if it could not write."""
-    error = future.exception()
-    if error is None:
+    try:
         return future.result()
-    if isinstance(error, OSError) and error.errno in UNWRITABLE:
-        place = Path(str(error.filename)).name if error.filename else label
-        raise MedtlError(f"{label}: {place}: {error.strerror}; free space or choose another --out") from error
-    message = " ".join(str(error).split())
-    lines = traceback.format_exception(error)
-    return Outcome("failed", 0.0, 0, 0, 0, failure(type(error).__name__, message, lines))
+    except Exception as error:  # whatever it was, such as a scheduler that was lost, it ended this run alone
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            place = Path(str(error.filename)).name if error.filename else label
+            raise MedtlError(
+                f"{label}: {place}: {error.strerror}; free space or choose another --out"
+            ) from error
+        message = " ".join(str(error).split())
+        lines = traceback.format_exception(error)
+        return Outcome("failed", 0.0, 0, 0, 0, failure(type(error).__name__, message, lines))
 
 
 def _started(

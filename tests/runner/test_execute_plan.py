@@ -1,5 +1,6 @@
 import json
 import sys
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -254,10 +255,26 @@ def test_a_scheduler_that_does_not_answer_is_one_line(mini, monkeypatch, address
     assert not (mini / "runs").exists()
 
 
+def test_a_scheduler_that_is_lost_meanwhile_is_a_failure_with_its_cause():
+    class Lost:
+        def result(self):
+            raise CancelledError("connection lost")
+
+    outcome = execute.outcome_of(Lost(), "01_a")
+    assert (outcome.status, outcome.error["message"]) == ("failed", "connection lost")
+
+
+def test_an_error_outside_of_cells_keeps_its_cause():
+    with ThreadPoolExecutor() as pool:
+        outcome = execute.outcome_of(pool.submit(int, "x"), "01_a")
+        assert (outcome.status, outcome.error["name"]) == ("failed", "ValueError")
+        assert outcome.error["traceback"][-1].startswith("ValueError: invalid literal")
+
+
 def test_a_worker_that_cannot_write_is_one_line(mini):
     class Lost:
-        def exception(self):
-            return OSError(28, "No space left on device", str(mini / "01_a.ipynb"))
+        def result(self):
+            raise OSError(28, "No space left on device", str(mini / "01_a.ipynb"))
 
     with pytest.raises(MedtlError, match=r"01_a: 01_a\.ipynb: No space left on device; free space"):
         execute.outcome_of(Lost(), "01_a")
