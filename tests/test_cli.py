@@ -146,6 +146,15 @@ def test_bad_input_is_one_line(medtl, arguments, found):
     assert found in one_line(medtl(*arguments))
 
 
+def test_control_characters_do_not_reach_the_terminal(medtl, tmp_path):
+    evil = "evil\x1b]0;PWNED\x07"
+    (tmp_path / "data" / f"{evil}.npz").write_bytes(b"cut")
+    for arguments in (["data", "show", evil], ["data", "list"], ["data", "verify", evil], ["ledger", evil]):
+        _, out, err = medtl(*arguments)
+        assert "\x1b]" not in out + err
+        assert r"\x1b]" in out + err
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
 def test_no_space_and_no_right_are_one_line(medtl, monkeypatch, number):
     def fail(name):

@@ -13,6 +13,7 @@ from medtl_core.cli.data import data_app
 from medtl_core.cli.evidence import check, keep, ledger, report
 from medtl_core.cli.pretrain import pretrain
 from medtl_core.cli.run import notebooks, run
+from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
 
 BAD_INPUT = 2
@@ -112,5 +113,5 @@ def _message(error: Exception) -> str:
 
 
 def _refuse(message: str) -> int:
-    print("medtl:", " ".join(message.split()), file=sys.stderr)
+    print(plain(f"medtl: {' '.join(message.split())}"), file=sys.stderr)
     return BAD_INPUT

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -37,7 +38,7 @@ def list_sets(json: JsonFlag = False) -> None:
         longest = max(len(row["name"]) for row in rows)
         table.add_column(column, overflow="fold", min_width=longest if column == "name" else None)
     for row in rows:
-        table.add_row(*(escape(str(row[column])) for column in columns))
+        table.add_row(*(escape(plain(str(row[column]))) for column in columns))
     Console().print(table)
 
 
@@ -72,7 +73,7 @@ def show(
     if json:
         print(json_text.dumps(card.description | {"sheet": str(target)}, indent=1))
     else:
-        print(card)
+        print(plain(str(card)))
         print(target)
 
 
@@ -92,10 +93,10 @@ def verify(
     else:
         for result in results:
             if result.ok:
-                print(f"{result.name}: {result.text}")
+                print(plain(f"{result.name}: {result.text}"))
     broken = [result for result in results if not result.ok]
     for result in broken[:-1]:
-        typer.echo(f"medtl: {' '.join(result.text.split())}", err=True)
+        typer.echo(plain(f"medtl: {' '.join(result.text.split())}"), err=True)
     if broken:
         raise MedtlError(broken[-1].text)
 
@@ -110,7 +111,7 @@ def audit(name: Name, json: JsonFlag = False) -> None:
     if json:
         print(json_text.dumps([asdict(finding) for finding in result.findings], indent=1))
     else:
-        print(result.text())
+        print(plain(result.text()))
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """`medtl run` and `medtl notebooks`."""
 
 import json as json_text
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
 from medtl_core.settings import device, project_root, store_folder
 
@@ -61,7 +61,10 @@ def run(
     chosen_device = device_for(chosen_profile, allow_cpu)
     own = root / "runs" / f"{profile}-{short_name(chosen_device)}"
     destination = run_destination(str(own) if out is None else out, root)
-    log = partial(typer.echo, err=json)  # the answer in JSON has stdout for itself
+
+    def log(line: str) -> None:
+        typer.echo(plain(line), err=json)  # the answer in JSON has stdout for itself
+
     catalogue = InputCatalogue(inspect_inputs, data_sets_at_hand)
     plan = plan_runs(
         notebooks, chosen_profile, overrides, catalogue, decisive_environment(chosen_device), log
@@ -104,9 +107,9 @@ def notebooks(json: JsonFlag = False) -> None:
         print(json_text.dumps(rows, indent=1))
         return
     for notebook in found:
-        print(f"{notebook.place}: {notebook.title}")
+        print(plain(f"{notebook.place}: {notebook.title}"))
         for p in notebook.parameters.declared:
-            print(f"    {p.name}: {p.type} = {p.default!r}  # {p.description}; {p.range}")
+            print(plain(f"    {p.name}: {p.type} = {p.default!r}  # {p.description}; {p.range}"))
 
 
 def project_folder() -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medtl_core.errors import MedtlError
+from medtl_core.evidence.run_state import read_state, state_labels
 
 FILE = "runs.json"
 ENVIRONMENT = "environment.json"
@@ -19,15 +20,15 @@ def run_summaries(folder: Path) -> list[dict[str, Any]]:
     """One row per run of a notebook, from `state/*.json` of a run's folder or `runs.json` of a kept one.
 
     Fields: label, notebook, profile, device, status, seconds, peak_mib, budget_seconds, budget_mib,
-    over_budget (of `time`, `memory`), parameters, data (name: checksum), error (one line). MedtlError for a
-    malformed file.
+    over_budget (of `time`, `memory`), parameters, data (name: checksum), commit, dirty, package, error (one
+    line). MedtlError for a malformed file.
     """
     if (folder / FILE).is_file():
         rows = read_json(folder / FILE)
         if not isinstance(rows, list):
             raise MedtlError(f"{folder / FILE}: found {type(rows).__name__}, expected a list of runs")
         return rows
-    return [_summary(path) for path in sorted((folder / "state").glob("*.json"))]
+    return [_summary(folder, label) for label in state_labels(folder)]
 
 
 def environment(folder: Path) -> dict[str, Any]:
@@ -47,27 +48,27 @@ def read_json(path: Path) -> Any:
         raise MedtlError(f"{path}: not readable as JSON ({error})") from error
 
 
-def _summary(path: Path) -> dict[str, Any]:
-    state = read_json(path)
-    try:
-        budget, error, peak = state.get("budget") or {}, state.get("error"), state.get("peak_memory")
-        return {
-            "label": path.stem,
-            "notebook": state["notebook"],
-            "profile": state.get("profile"),
-            "device": state.get("device"),
-            "status": state["status"],
-            "seconds": state.get("seconds"),
-            "peak_mib": round(peak / MIB) if peak else None,
-            "budget_seconds": 60 * budget["minutes"] if "minutes" in budget else None,
-            "budget_mib": 1024 * budget["memory_gib"] if "memory_gib" in budget else None,
-            "over_budget": list(state.get("over_budget", [])),
-            "parameters": dict(state.get("parameters", {})),
-            "data": dict(state.get("data", {})),
-            "error": f"{error['name']}: {error['message']}" if error else None,
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        raise MedtlError(f"{path}: no state of a run ({problem!r}); delete it and run again") from problem
+def _summary(folder: Path, label: str) -> dict[str, Any]:
+    state = read_state(folder, label)
+    budget, error, peak = state.budget, state.error, state.peak_memory
+    return {
+        "label": label,
+        "notebook": state.notebook,
+        "profile": state.profile,
+        "device": state.device,
+        "status": state.status,
+        "seconds": state.seconds,
+        "peak_mib": round(peak / MIB) if peak else None,
+        "budget_seconds": 60 * budget["minutes"] if "minutes" in budget else None,
+        "budget_mib": 1024 * budget["memory_gib"] if "memory_gib" in budget else None,
+        "over_budget": state.over_budget,
+        "parameters": state.parameters,
+        "data": state.data,
+        "commit": state.commit,
+        "dirty": state.dirty,
+        "package": state.package,
+        "error": f"{error['name']}: {error['message']}" if error else None,
+    }
 
 
 def without_machine(value: Any) -> Any:

@@ -50,6 +50,7 @@ def decisive_environment(device: str) -> dict[str, Any]:
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "machine": platform.machine(),
         "device": device,
+        "optimize": sys.flags.optimize,
         **versions(DECISIVE),
     }
 

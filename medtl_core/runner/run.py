@@ -1,15 +1,19 @@
 """A run from plan to state: what is done is skipped, the rest is executed, and what it left is kept."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from medtl_core.evidence.run_state import RunState, write_state
+from medtl_core.evidence.runs import ENVIRONMENT
+from medtl_core.files import write_json
 from medtl_core.runner.environment import cores, describe, thread_variables
 from medtl_core.runner.plan import PlannedRun
 from medtl_core.runner.progress import shown
-from medtl_core.runner.run_directory import RunDirectory, write_json
+from medtl_core.runner.provenance import provenance
+from medtl_core.runner.run_directory import RunDirectory
 from medtl_core.runner.task import KernelTask, Outcome
 from medtl_core.settings import exported
 
@@ -37,7 +41,7 @@ def execute_plan(
     settings: RunSettings,
     log: Callable[[str], None],
     check: Callable[[list[PlannedRun]], None],
-) -> list[dict[str, Any]]:
+) -> list[RunState]:
     """Does what is not yet done of `plan`; returns the states of all its runs, in order, each with `skipped`.
 
     `log` is told a line for each run that is skipped; `check` sees those that are not, before anything is
@@ -51,9 +55,9 @@ def execute_plan(
         if state is not None:
             log(
                 f"{run.label}: already done (same notebook, parameters, code, data), "
-                f"{state['seconds']:.0f} s in its first run"
+                f"{state.seconds or 0:.0f} s in its first run"
             )
-            states[run.label] = state | {"skipped": True}
+            states[run.label] = replace(state, skipped=True)
     todo = [run for run in plan if run.label not in states]
     if todo:
         check(todo)
@@ -63,14 +67,15 @@ def execute_plan(
             require_workers(settings.scheduler)
         directory.prepare()
         with directory.locked():
-            write_json(settings.out / "environment.json", describe(settings.device))
-            states |= _execute(todo, directory, settings)
+            code = provenance()
+            write_json(settings.out / ENVIRONMENT, describe(settings.device) | code)
+            states |= _execute(todo, directory, settings, code)
     return [states[run.label] for run in plan]
 
 
 def _execute(
-    todo: list[PlannedRun], directory: RunDirectory, settings: RunSettings
-) -> dict[str, dict[str, Any]]:
+    todo: list[PlannedRun], directory: RunDirectory, settings: RunSettings, code: dict[str, Any]
+) -> dict[str, RunState]:
     from medtl_core.runner.execute import run_tasks
 
     workers = min(settings.workers, len(todo))
@@ -83,13 +88,13 @@ def _execute(
         tasks.append(
             KernelTask(run.label, run.notebook.path, executed, scratch, run.parameters, env, settings.timeout)
         )
-        states[run.label] = _begun(run, directory, settings)
-        directory.write(run.label, states[run.label])
+        states[run.label] = _begun(run, directory, settings, code)
+        write_state(directory.root, states[run.label])
 
     def ended(label: str, outcome: Outcome) -> None:
         files = directory.publish(label)
-        states[label] = _ended(states[label], outcome) | {"files": files}
-        directory.write(label, states[label])
+        states[label] = _ended(states[label], outcome, files)
+        write_state(directory.root, states[label])
         progress.ended(label, outcome.status, outcome.seconds)
 
     with shown([task.label for task in tasks]) as progress:
@@ -103,9 +108,9 @@ def _execute(
             )
         except BaseException:
             for label, state in states.items():
-                if state["status"] == "running":
+                if state.status == "running":
                     directory.discard(label)
-                    directory.write(label, state | {"status": "interrupted"})
+                    write_state(directory.root, replace(state, status="interrupted"))
             raise
     return states
 
@@ -131,31 +136,30 @@ def _kernel_environment(settings: RunSettings, staging: Path) -> dict[str, str]:
     }
 
 
-def _begun(run: PlannedRun, directory: RunDirectory, settings: RunSettings) -> dict[str, Any]:
+def _begun(run: PlannedRun, directory: RunDirectory, settings: RunSettings, code: dict[str, Any]) -> RunState:
     before = directory.state(run.label)
-    return {
-        "label": run.label,
-        "notebook": run.notebook.name,
-        "title": run.notebook.title,
-        "profile": settings.profile,
-        "device": settings.device,
-        "parameters": run.parameters,
-        "data": run.inputs,
-        "budget": run.budget.model_dump(),
-        "key": run.key,
-        "executed": directory.executed(run.label).relative_to(directory.root).as_posix(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "status": "running",
-        "files": before["files"] if before else [],
-        "skipped": False,
-    }
+    return RunState(
+        label=run.label,
+        notebook=run.notebook.name,
+        status="running",
+        key=run.key,
+        files=before.files if before else [],
+        title=run.notebook.title,
+        profile=settings.profile,
+        device=settings.device,
+        parameters=run.parameters,
+        data=run.inputs,
+        budget=run.budget.model_dump(),
+        executed=directory.executed(run.label).relative_to(directory.root).as_posix(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        **code,
+    )
 
 
-def _ended(state: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
-    budget = state["budget"]
+def _ended(state: RunState, outcome: Outcome, files: list[str]) -> RunState:
     over = []
-    if outcome.seconds > 60 * budget["minutes"]:
+    if outcome.seconds > 60 * state.budget["minutes"]:
         over.append("time")
-    if outcome.peak_memory > GIB * budget["memory_gib"]:
+    if outcome.peak_memory > GIB * state.budget["memory_gib"]:
         over.append("memory")
-    return state | asdict(outcome) | {"over_budget": over}
+    return replace(state, **asdict(outcome), files=files, over_budget=over)

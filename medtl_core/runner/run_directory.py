@@ -5,17 +5,15 @@ directory, in the place of those that the same run published before: records of 
 code never stay beside newer ones.
 """
 
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from medtl_core.errors import MedtlError
-from medtl_core.files import write_text
+from medtl_core.evidence.run_state import RunState, read_state, state_labels, state_path
 
 NEEDED_MIB = 50
 LOCK = ".lock"  # beside state/, it marks a folder of runs
@@ -71,27 +69,16 @@ class RunDirectory:
                 ) from error
             yield
 
-    def state(self, label: str) -> dict[str, Any] | None:
+    def state(self, label: str) -> RunState | None:
         """What is known of a run, None if it never started. MedtlError for a file that cannot be read."""
-        path = self.root / "state" / f"{label}.json"
-        if not path.is_file():
-            return None
-        try:
-            state: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return {"status": state["status"], "key": state["key"], "files": state["files"]} | state
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MedtlError(f"{path}: unreadable state ({error}); delete it and run again") from error
+        return read_state(self.root, label) if state_path(self.root, label).is_file() else None
 
-    def labels(self) -> list[str]:
-        """Labels of all runs that this directory knows, sorted."""
-        return sorted(path.stem for path in (self.root / "state").glob("*.json"))
-
-    def finished(self, label: str, key: str) -> dict[str, Any] | None:
+    def finished(self, label: str, key: str) -> RunState | None:
         """The state of a run that ended well under this key and whose files are all there, else None."""
         state = self.state(label)
-        if state is None or state["status"] != "done" or state["key"] != key:
+        if state is None or state.status != "done" or state.key != key:
             return None
-        present = self.executed(label).is_file() and all((self.root / f).is_file() for f in state["files"])
+        present = self.executed(label).is_file() and all((self.root / file).is_file() for file in state.files)
         return state if present else None
 
     def clear_staging(self, label: str) -> Path:
@@ -126,19 +113,10 @@ class RunDirectory:
         self.discard(label)
         return [file.as_posix() for file in files]
 
-    def write(self, label: str, state: dict[str, Any]) -> None:
-        """Keeps the state of a run, atomically."""
-        write_json(self.root / "state" / f"{label}.json", state)
-
     def _owned_only_by(self, label: str) -> set[str]:
-        states = {other: self.state(other) or {} for other in self.labels()}
-        others = {f for other, state in states.items() if other != label for f in state["files"]}
-        return set(states.get(label, {}).get("files", [])) - others
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON in one step: a reader finds the old file or the new one. MedtlError if it cannot."""
-    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+        states = {other: read_state(self.root, other) for other in state_labels(self.root)}
+        others = {file for other, state in states.items() if other != label for file in state.files}
+        return (set(states[label].files) if label in states else set()) - others
 
 
 @contextmanager

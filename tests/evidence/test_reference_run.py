@@ -9,6 +9,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence.ledger import build_ledger
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.reference_run import keep_run, open_run, read_kept
+from medtl_core.evidence.run_state import RunState, write_state
 from medtl_core.evidence.runs import run_summaries, without_machine
 
 
@@ -39,20 +40,23 @@ def run(tmp_path, record):
                     positive = np.clip(0.5 + 0.2 * (labels - 0.5) * base + rng.normal(0, 0.1, 40), 0.01, 0.99)
                     scores = np.stack([1 - positive, positive], axis=1)
                     store.add(trial, {"cases": np.arange(40), "labels": labels, "scores": scores})
-    state = {
-        "notebook": "02_fine_tuning",
-        "status": "done",
-        "seconds": 61.5,
-        "peak_memory": 512 * 2**20,
-        "budget": {"minutes": 1, "memory_gib": 2},
-        "over_budget": ["time"],
-        "parameters": {"dataset": "breastmnist", "seeds": 5, "folder": "/home/someone/data"},
-        "data": {"breastmnist": "ab" * 32},
-        "executed": "/home/someone/run/02.ipynb",
-        "error": None,
-    }
-    (store.root / "state").mkdir()
-    (store.root / "state" / "02_fine_tuning.json").write_text(json.dumps(state))
+    state = RunState(
+        "02_fine_tuning",
+        "02_fine_tuning",
+        "done",
+        "key",
+        [],
+        seconds=61.5,
+        peak_memory=512 * 2**20,
+        budget={"minutes": 1, "memory_gib": 2},
+        over_budget=["time"],
+        parameters={"dataset": "breastmnist", "seeds": 5, "folder": "/home/someone/data"},
+        data={"breastmnist": "ab" * 32},
+        executed="/home/someone/run/02.ipynb",
+        commit="c0ffee",
+        dirty=True,
+    )
+    write_state(store.root, state)
     environment = {
         "python": "3.11",
         "home": "/root/x",
@@ -103,6 +107,7 @@ def test_it_is_small_text_without_names_of_this_machine(run, register, tmp_path)
     assert (summary["seconds"], summary["budget_seconds"]) == (61.5, 60)
     assert (summary["peak_mib"], summary["budget_mib"]) == (512, 2048)
     assert summary["parameters"] == {"dataset": "breastmnist", "seeds": 5}
+    assert (summary["commit"], summary["dirty"], summary["package"]) == ("c0ffee", True, None)
 
 
 def test_what_names_the_machine_goes_and_the_rest_stays():

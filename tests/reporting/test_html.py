@@ -8,6 +8,7 @@ import pytest
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.ledger import build_ledger
 from medtl_core.evidence.record_store import RecordStore
+from medtl_core.evidence.run_state import RunState, write_state
 from medtl_core.reporting.forest import COLOURS, MARKERS, forest, forest_svg
 from medtl_core.reporting.html import BADGES, write_report
 
@@ -55,14 +56,13 @@ def run(tmp_path, pairs, exactly, record):
     store.add([record(study="checks", arm="identity", metric="deviation", value=1e-7)])
     (store.root / "notebooks").mkdir()
     (store.root / "notebooks" / "02_fine_tuning@x y.ipynb").write_text("{}")
-    (store.root / "state").mkdir()
-    state = {
-        "notebook": "02_fine_tuning", "status": "failed", "seconds": 125.0, "peak_memory": 3 * 2**30,
-        "budget": {"minutes": 1, "memory_gib": 2}, "over_budget": ["time", "memory"],
-        "parameters": {"dataset": NASTY}, "data": {"breastmnist": "c0ffee"},
-        "error": {"name": "ValueError", "message": NASTY},
-    }  # fmt: skip
-    (store.root / "state" / "02_fine_tuning@x y.json").write_text(json.dumps(state))
+    state = RunState(
+        "02_fine_tuning@x y", "02_fine_tuning", "failed", "key", [], seconds=125.0, peak_memory=3 * 2**30,
+        budget={"minutes": 1, "memory_gib": 2}, over_budget=["time", "memory"],
+        parameters={"dataset": NASTY}, data={"breastmnist": "c0ffee"},
+        error={"name": "ValueError", "message": NASTY},
+    )  # fmt: skip
+    write_state(store.root, state)
     (store.root / "environment.json").write_text(json.dumps({"python": "3.11", "versions": {"torch": NASTY}}))
     return store
 

@@ -1,6 +1,7 @@
 import json
 import sys
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -65,7 +66,7 @@ def finished(tmp_path_factory):
         others = [run for run in plan if run.label != "03_slow"]
         states = execute_plan(others, settings(folder, workers=2, timeout=120), pytest.fail, allow)
         states += execute_plan(only(plan, "03_slow"), settings(folder, timeout=3), pytest.fail, allow)
-    return folder, {state["label"]: state for state in states}
+    return folder, {state.label: state for state in states}
 
 
 def outputs(folder, label):
@@ -76,9 +77,9 @@ def outputs(folder, label):
 def test_a_good_notebook_is_done(finished):
     _, states = finished
     state = states["01_good"]
-    assert (state["status"], state["cells"], state["total"], state["error"]) == ("done", 5, 5, None)
-    assert state["parameters"] == {"dataset": "phantoms", "seeds": 5}
-    assert state["data"] == {"phantoms": "checksum"}
+    assert (state.status, state.cells, state.total, state.error) == ("done", 5, 5, None)
+    assert state.parameters == {"dataset": "phantoms", "seeds": 5}
+    assert state.data == {"phantoms": "checksum"}
 
 
 def test_all_parameters_are_injected_those_that_keep_their_defaults_too(finished):
@@ -103,22 +104,22 @@ def test_the_kernel_is_this_interpreter_with_its_share_of_threads(finished):
 
 def test_records_are_published(finished):
     folder, states = finished
-    assert states["01_good"]["files"] == ["records/01_good/study/k.jsonl"]
+    assert states["01_good"].files == ["records/01_good/study/k.jsonl"]
     assert (folder / "runs" / "x" / "records" / "01_good" / "study" / "k.jsonl").read_text() == "phantoms"
     assert list((folder / "runs" / "x" / ".running").iterdir()) == []
 
 
 def test_memory_is_measured_against_the_budget(finished):
     _, states = finished
-    assert states["01_good"]["peak_memory"] > 200 * 2**20
-    assert states["01_good"]["over_budget"] == ["memory"]
-    assert states["02_raises"]["over_budget"] == []
+    assert states["01_good"].peak_memory > 200 * 2**20
+    assert states["01_good"].over_budget == ["memory"]
+    assert states["02_raises"].over_budget == []
 
 
 def test_a_failing_notebook_keeps_its_outputs_and_traceback(finished):
     folder, states = finished
-    error = states["02_raises"]["error"]
-    assert (states["02_raises"]["status"], error["name"], error["cell"]) == ("failed", "ZeroDivisionError", 4)
+    error = states["02_raises"].error
+    assert (states["02_raises"].status, error["name"], error["cell"]) == ("failed", "ZeroDivisionError", 4)
     assert error["traceback"][-1] == "ZeroDivisionError: division by zero"
     assert not [line for line in error["traceback"] if "\x1b" in line]
     *_, failing, never = outputs(folder, "02_raises")
@@ -128,16 +129,16 @@ def test_a_failing_notebook_keeps_its_outputs_and_traceback(finished):
 
 def test_a_cell_that_takes_too_long_fails(finished):
     _, states = finished
-    error = states["03_slow"]["error"]
-    assert (states["03_slow"]["status"], error["name"], error["cell"]) == ("failed", "CellTimeoutError", 4)
+    error = states["03_slow"].error
+    assert (states["03_slow"].status, error["name"], error["cell"]) == ("failed", "CellTimeoutError", 4)
     assert error["message"] == "took longer than 3 s"
-    assert states["03_slow"]["seconds"] < 300
+    assert states["03_slow"].seconds < 300
 
 
 def test_a_kernel_that_dies_is_told_with_its_last_words(finished):
     _, states = finished
-    error = states["04_dies"]["error"]
-    assert (states["04_dies"]["status"], error["name"]) == ("failed", "DeadKernelError")
+    error = states["04_dies"].error
+    assert (states["04_dies"].status, error["name"]) == ("failed", "DeadKernelError")
     assert error["traceback"][-1] == "last words"
 
 
@@ -156,6 +157,11 @@ def test_environment_is_kept_without_names_of_places(finished):
     environment = json.loads(text)
     assert environment["cores"] >= 1
     assert environment["versions"]["numpy"]
+    state = json.loads((folder / "runs" / "x" / "state" / "01_good.json").read_text())
+    assert {name: environment[name] for name in ("commit", "dirty", "package")} == {
+        name: state[name] for name in ("commit", "dirty", "package")
+    }
+    assert len(environment["package"]) == 64
     assert not [name for name in (Path.home().name, str(folder), "/") if f'"{name}' in text]
 
 
@@ -169,8 +175,8 @@ def test_what_is_done_is_skipped_and_said(finished, monkeypatch):
     said = []
     plan = only(planned(folder, seeds="5"), "01_good")
     (state,) = execute_plan(plan, settings(folder), said.append, pytest.fail)
-    assert state == states["01_good"] | {"skipped": True}
-    seconds = f"{states['01_good']['seconds']:.0f}"
+    assert state == replace(states["01_good"], skipped=True)
+    seconds = f"{states['01_good'].seconds:.0f}"
     assert said == [
         f"01_good: already done (same notebook, parameters, code, data), {seconds} s in its first run"
     ]
@@ -215,7 +221,7 @@ def test_what_changed_or_failed_runs_again(mini, monkeypatch, change):
 def test_time_is_measured_against_the_budget(mini, monkeypatch):
     monkeypatch.setattr(execute, "run_tasks", stand_in(Outcome("done", 60.1, 0, 1, 1), []))
     states = execute_plan(planned(mini), settings(mini), pytest.fail, allow)
-    assert [state["over_budget"] for state in states] == [["time"], ["time"]]
+    assert [state.over_budget for state in states] == [["time"], ["time"]]
 
 
 def test_an_interrupted_run_continues(mini, monkeypatch):
@@ -234,7 +240,7 @@ def test_an_interrupted_run_continues(mini, monkeypatch):
     monkeypatch.setattr(execute, "run_tasks", stand_in(Outcome("done", 1.0, 0, 1, 1), seen))
     states = execute_plan(planned(mini), settings(mini), lambda line: None, allow)
     assert [task.label for task in seen] == ["02_b"]
-    assert [state["skipped"] for state in states] == [True, False]
+    assert [state.skipped for state in states] == [True, False]
 
 
 def test_what_a_check_refuses_leaves_nothing_behind(mini):

@@ -16,6 +16,7 @@ from medtl_core.cli import run as cli_run
 from medtl_core.cli.summary import show_run
 from medtl_core.data.sources import preflight
 from medtl_core.errors import MedtlError
+from medtl_core.evidence.run_state import RunState
 
 COMMAND = [sys.executable, "-c", "from medtl_core.cli.app import main; main()"]
 
@@ -77,30 +78,34 @@ def test_a_run_ends_with_verdicts_and_the_report_and_is_not_done_twice(project, 
 
 
 def state(status="done", **error):
-    return {
-        "label": "01_first",
-        "status": status,
-        "skipped": False,
-        "cells": 1,
-        "total": 3,
-        "seconds": 90.0,
-        "peak_memory": 3 * 2**30,
-        "budget": {"minutes": 1, "memory_gib": 2},
-        "over_budget": ["time", "memory"],
-        "error": {"cell": 2, "traceback": ["in cell 2"]} | error if error else None,
-    }
+    return RunState(
+        "01_first",
+        "01_first",
+        status,
+        "key",
+        [],
+        cells=1,
+        total=3,
+        seconds=90.0,
+        peak_memory=3 * 2**30,
+        budget={"minutes": 1, "memory_gib": 2},
+        over_budget=["time", "memory"],
+        error={"cell": 2, "traceback": ["in cell 2"]} | error if error else None,
+        no_page="ValueError: no template",
+    )
 
 
 def test_the_summary_of_a_failure(project, capsys):
     (project / "out").mkdir()
-    failed = state("failed", name="ZeroDivisionError", message="division by zero")
+    failed = state("failed", name="ZeroDivisionError", message="division by\x1b]0; zero")
     assert show_run([state(), failed], project / "out", as_json=False) == 1
     out, err = capsys.readouterr()
-    assert out.startswith("01_first: cell 2: ZeroDivisionError: division by zero\n    in cell 2\n")
+    assert out.startswith("01_first: cell 2: ZeroDivisionError: division by\\x1b]0; zero\n    in cell 2\n")
     assert out.splitlines()[-1] == str(project / "out" / "report.html")
-    assert err.splitlines()[:2] == [
+    assert err.splitlines()[:3] == [
         "warning: 01_first took 1.5 minutes, its budget is 1",
         "warning: 01_first took 3.0 GiB, its budget is 2",
+        "warning: 01_first has no HTML page (ValueError: no template)",
     ]
 
 

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from medtl_core.errors import MedtlError
+from medtl_core.evidence.run_state import RunState, write_state
 from medtl_core.runner.run_directory import RunDirectory
 
 
@@ -20,7 +22,7 @@ def finish(directory, label, key, *files):
         (staged / file).write_text(f"{label} {key}")
     directory.executed(label).write_text("{}")
     published = directory.publish(label)
-    directory.write(label, {"status": "done", "key": key, "files": published})
+    write_state(directory.root, RunState(label, label, "done", key, published))
     return published
 
 
@@ -32,7 +34,7 @@ def records(directory):
 
 def test_a_finished_run_is_known_by_its_key(directory):
     finish(directory, "a", "k1", "records/n/s/1.jsonl", "predictions/1.npz")
-    assert directory.finished("a", "k1")["files"] == ["predictions/1.npz", "records/n/s/1.jsonl"]
+    assert directory.finished("a", "k1").files == ["predictions/1.npz", "records/n/s/1.jsonl"]
     assert directory.finished("a", "k2") is None
     assert directory.finished("b", "k1") is None
 
@@ -46,7 +48,7 @@ def test_a_run_whose_files_were_deleted_is_not_finished(directory, lost):
 
 def test_a_failed_run_is_not_finished(directory):
     finish(directory, "a", "k1")
-    directory.write("a", directory.state("a") | {"status": "failed"})
+    write_state(directory.root, replace(directory.state("a"), status="failed"))
     assert directory.finished("a", "k1") is None
 
 
@@ -96,8 +98,14 @@ def test_a_full_disk_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["", "[]", json.dumps({"status": "done"})])
-def test_a_state_that_cannot_be_read_is_refused(directory, content):
-    (directory.root / "state" / "a.json").write_text(content)
-    with pytest.raises(MedtlError, match=r"a\.json: unreadable state"):
-        directory.state("a")
+def test_a_state_that_cannot_be_read_is_refused(directory):
+    state = RunState("a", "01_a", "done", "k", ["records/x"], seconds=2.5, error={"name": "ValueError"})
+    write_state(directory.root, state)
+    assert directory.state("a") == state
+    content = json.loads((directory.root / "state" / "a.json").read_text())
+    for damage in ("", "[]", {"status": "done"}, content | {"files": 3}, content | {"label": "b"}):
+        text = damage if isinstance(damage, str) else json.dumps(damage)
+        (directory.root / "state" / "a.json").write_text(text)
+        with pytest.raises(MedtlError, match=r"a\.json: .*expected the state of a run; delete it") as refusal:
+            directory.state("a")
+        assert "\n" not in str(refusal.value)
