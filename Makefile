@@ -13,11 +13,13 @@ unexport PYTHONHOME PYTHONOPTIMIZE
 
 # The stamp holds the version and place of the interpreter under the environment, and the environment's own place. Where it says
 # something else (an environment half made or moved, its Python gone, another one asked for by PYTHON=) all is made from nothing.
+# An empty stamp is one of medtl 0.1.0: that environment is kept, and what has changed in the lock is installed into it.
 IDENTITY := import os, sys; print(sys.version.split()[0], os.path.realpath(sys.executable))
 INSIDE   := $(shell $(BIN)/python -E -c '$(IDENTITY)' 2>/dev/null)
 ASKED    := $(if $(filter file,$(origin PYTHON)),$(INSIDE),$(shell $(PYTHON) -E -c '$(IDENTITY)' 2>/dev/null))
 STAMP    := $(ASKED) for $(CURDIR)/$(VENV)
-SOUND    := $(if $(INSIDE),$(if $(shell test "$$(cat $(READY) 2>/dev/null)" = '$(STAMP)' && echo yes),yes))
+KEPT     := $(shell test -s $(READY) && cat $(READY) || test ! -f $(READY) || echo '$(INSIDE) for $(CURDIR)/$(VENV)')
+SOUND    := $(if $(INSIDE),$(shell test '$(KEPT)' = '$(STAMP)' && echo yes))
 
 .DEFAULT_GOAL := help
 .PHONY: help env reproduce test check notebooks lab report bench clean

@@ -56,6 +56,12 @@ def test_a_changed_lock_is_installed_into_the_environment_there_is(folder):
     assert FROM_NOTHING not in told
 
 
+def test_an_environment_of_an_older_checkout_is_kept(folder):
+    (folder / ".venv" / ".ready").write_text("", encoding="utf-8")
+    assert "Nothing to be done" in make(folder, "env")
+    assert FROM_NOTHING in make(folder, "env", "PYTHON=/nonexistent/python3")
+
+
 def half_made(folder: Path) -> Path:
     (folder / ".venv" / ".ready").unlink()
     return folder
