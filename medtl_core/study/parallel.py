@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import linecache
 import os
 import sys
 import time
@@ -27,13 +28,18 @@ TrialFunction = Callable[..., Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class _Surroundings:
-    """What a worker process takes over: threads, environment, digests of the source, its parent's number."""
+    """What a worker process takes over: threads, environment, digests of the source, its parent's number.
+
+    cells: source of notebook cells by the name of their code. With it a key that the worker makes, such as an
+    artefact's, is the one that this process makes.
+    """
 
     threads: int
     environment: dict[str, str]
     sources: dict[str, str]
     uses_torch: bool
     parent: int
+    cells: dict[str, list[str]]
 
 
 def execute(
@@ -63,6 +69,7 @@ def execute(
         {module: package_source().digest(module) for module in reached.closure.modules},
         uses_torch,
         os.getpid(),
+        _cells(),
     )
     with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
         parallel = joblib.Parallel(return_as="generator_unordered")
@@ -93,6 +100,8 @@ def _perform_in_worker(
     die_with_parent(surroundings.parent)
     os.environ.update(surroundings.environment)
     package_source().require(surroundings.sources)
+    for name, lines in surroundings.cells.items():
+        linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
     if surroundings.uses_torch:
         import torch
 
@@ -102,6 +111,12 @@ def _perform_in_worker(
     if time.perf_counter() - started > _SHORT_TRIAL_S:
         _give_freed_memory_back()
     return task, key
+
+
+def _cells() -> dict[str, list[str]]:
+    """Lines of the code that stands in no file, by its name: the cells of a notebook."""
+    cached = {name: entry[2] for name, entry in linecache.cache.items() if len(entry) == 4}
+    return {name: lines for name, lines in cached.items() if not Path(name).is_file()}
 
 
 def _threads() -> int:

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from medtl_core.errors import MedtlError
 from medtl_core.inputs import noting, used
@@ -91,6 +92,31 @@ def test_several_processes_make_it_once(log):
     for process in processes:
         process.join()
     assert log() == ["chest 0"]
+
+
+CELL = """
+import os
+import numpy as np
+from medtl_core.study.study import DataIdentity, Study
+
+@Study.artifact
+def drawn(kind, seed):
+    with open(os.environ["ARTEFACT_LOG"], "a") as log:
+        log.write(f"{kind} {seed}\\n")
+    return {"x": np.ones(3)}
+
+def trial(arm, seed):
+    return {"auroc": float(drawn(arm, seed)["x"].mean())}
+
+data = DataIdentity("phantoms", "abc", synthetic=True)
+Study("s", notebook="nb", trial=trial, arms=["a", "b"], seeds=[0], data=data, n_test=3).run(False, workers=2)
+drawn("a", 0)
+"""
+
+
+def test_a_cells_artefact_that_a_worker_made_is_not_made_again_here(log):
+    InteractiveShell().run_cell(CELL).raise_error()
+    assert sorted(log()) == ["a 0", "b 0"]
 
 
 def test_what_fails_leaves_nothing(monkeypatch):
