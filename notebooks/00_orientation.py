@@ -49,8 +49,8 @@ statements_table("00_orientation")
 
 # %% tags=["parameters"]
 dataset: str = "phantoms_shift"  # archive to learn from; a data set
-domain: str = ""  # source domain, empty for the largest one, or for all images of an archive without; a domain
-compare: list[str] = ["phantoms_shortcut"]  # further archives whose domains are compared by pixels; a data set
+domain: str = ""  # source domain, empty for the largest one (all images where there are none); a domain
+compare: list[str] = ["phantoms_shortcut"]  # further archives, compared by their pixels; a data set
 backbone: str = "tf_efficientnet_lite0"  # network whose frozen features are used, by its timm name; a network
 image_size: int = 48  # pixels, side that images are brought to for the backbone; 28 to 224
 train_size: int = 200  # labelled training images of the shift studies; 16 to 100000

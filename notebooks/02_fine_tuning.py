@@ -62,7 +62,7 @@ variants: list[str] = [
     "medical",
 ]  # further arms at the smallest size; any
 backbones: list[str] = ["tf_efficientnet_lite0"]  # networks whose frozen features are compared; a network
-related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the field of the data set; a source
+related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the same field; a source
 unrelated: str = "phantoms_basic"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of another field; a source
 pretrain_steps: int = 12  # optimiser steps of pretraining on these; 10 to 100000
 cost_per_label: float = 5.0  # price of one labelled image, in the currency of your choice; 0.01 to 10000

@@ -20,8 +20,8 @@ class RunState:
     records and predictions that the run published, relative to the directory. `data`: checksums by name.
     `budget`: minutes and memory_gib. `peak_memory` in bytes, `seconds` of wall time, None before the run has
     ended; `cells` of `total` code cells ended. `error`: cell, name, message, traceback. `no_page`: why there
-    is no HTML page. `over_budget`: of `time`, `memory`. `commit`, `dirty` and `package` say which code ran (see
-    `runner.provenance`). `skipped`: this command found the run done already.
+    is no HTML page. `over_budget`: of `time`, `memory`. `commit`, `dirty` and `package` say which code ran
+    (see `runner.provenance`). `skipped`: this command found the run done already.
     """
 
     label: str
