@@ -43,7 +43,7 @@ def notebook(tmp_path, monkeypatch):
     (tmp_path / "weights" / "resnet18.medical.safetensors").write_bytes(b"weights")
     monkeypatch.setenv("MEDTL_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MEDTL_WEIGHTS", str(tmp_path / "weights"))
-    preflight.measurable_checksum.cache_clear()
+    preflight.examined.cache_clear()
     preflight.comparable_checksum.cache_clear()
     return SimpleNamespace(parameters=read_parameters(CELL, "01_a"), makes_own_splits=False)
 
