@@ -33,9 +33,10 @@ def run(tmp_path, record, rule, claim, registered):
         "02_fine_tuning", "learning_curve", ("full", "scratch"), {"n": (64,)}, {"auroc": "higher"}
     )
     declare(store.root, declaration)
+    state = {"label": "02", "notebook": "02_fine_tuning", "status": "failed", "key": "k", "files": []}
+    notes = {"budget": {"minutes": 1.0, "memory_gib": 2.0}, "error": {"name": "ValueError", "message": "x"}}
     (store.root / "state").mkdir()
-    state = {"notebook": "02_fine_tuning", "status": "done", "budget": {"minutes": 1, "memory_gib": 2}}
-    (store.root / "state" / "02.json").write_text(json.dumps(state))
+    (store.root / "state" / "02.json").write_text(json.dumps(state | notes))
     (store.root / "environment.json").write_text(json.dumps({"python": "3.11"}))
     register = registered(claim(rule(resample_cases=True)))
     build_ledger(register, store)
