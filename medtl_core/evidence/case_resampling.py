@@ -14,7 +14,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.evaluation import metrics
 from medtl_core.evaluation.calibration import expected_calibration_error
 from medtl_core.evaluation.statistics import Interval, hierarchical_bootstrap
-from medtl_core.files import write_text
+from medtl_core.files import read_json, write_text
 
 METRICS: dict[str, Callable[..., float]] = {
     "auroc": metrics.auroc,
@@ -95,15 +95,13 @@ def _finite_or_none(value: float) -> float | None:
 
 
 def _read(path: Path) -> dict[str, Interval]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            name: Interval(**row | {"degrees_of_freedom": row["degrees_of_freedom"] or math.inf})
-            for name, row in rows.items()
-        }
-    except FileNotFoundError:
+    if not path.is_file():
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise MedtlError(
-            f"{path}: no readable intervals ({error}); delete it and judge the run again"
-        ) from error
+    return read_json(path, _parsed, expected="intervals by name", remedy="delete it and judge the run again")
+
+
+def _parsed(rows: Any) -> dict[str, Interval]:
+    return {
+        name: Interval(**row | {"degrees_of_freedom": row["degrees_of_freedom"] or math.inf})
+        for name, row in rows.items()
+    }

@@ -127,7 +127,7 @@ def _finite(name: str, value: object, metric: str, arm: str) -> float:
 def _factor(name: object, value: object) -> str | int | float | bool:
     if not isinstance(name, str) or not name or name in FIELDS:
         raise MedtlError(
-            f"record: factor name {name!r} is empty, no text or the name of a record's field; rename it"
+            f"record: factor name {name!r} is empty, not text or the name of a record's field; rename it"
         )
     if isinstance(value, np.generic):
         value = value.item()

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import time
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,10 +15,14 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence.old_layout import completed
 from medtl_core.evidence.record import FIELDS, Record, order, to_frame
 from medtl_core.evidence.study_declaration import StudyDeclaration, declare, read_declaration_files
-from medtl_core.files import write_atomically
+from medtl_core.files import parse_json, read_arrays, read_text, write_arrays, write_text
 from medtl_core.settings import run_directory
 
 __all__ = ["Record", "RecordStore", "record_check", "to_frame"]
+
+
+_LINES = "one record a line"
+_REMEDY = "delete the file and run the trial again"
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,11 @@ class RecordStore:
         if predictions is not None:
             arrays = _checked_predictions(predictions, key)
             file = self.predictions_folder / f"{key}.npz"
-            write_atomically(file, lambda f: np.savez_compressed(f, allow_pickle=False, **arrays))
+            write_arrays(file, arrays)
         written = time.time_ns()
         lines = "".join(json.dumps(asdict(r) | {"written": written}, sort_keys=True) + "\n" for r in records)
         path = self.records_folder / notebook / study / f"{key}.jsonl"
-        write_atomically(path, lambda f: f.write(lines.encode()))
+        write_text(path, lines)
         return path
 
     def has(self, key: str) -> bool:
@@ -105,56 +108,42 @@ class RecordStore:
         path = self.predictions_folder / f"{key}.npz"
         if not path.exists():
             return None
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return _checked_predictions(dict(arrays), str(path))
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise MedtlError(
-                f"{path}: no readable predictions ({error}); delete it and run the trial again"
-            ) from error
+        arrays = read_arrays(path, expected="the predictions of a trial", remedy=_REMEDY)
+        return _checked_predictions(arrays, str(path))
 
     def _files(self, notebook: str | None = None, key: str | None = None) -> list[Path]:
         return sorted(self.records_folder.glob(f"{notebook or '*'}/*/{key or '*'}.jsonl"))
 
 
 def _read(path: Path) -> list[tuple[int, Record]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MedtlError(f"{path}: cannot be read ({error})") from error
+    lines = read_text(path, expected=_LINES, remedy=_REMEDY).splitlines()
     if not lines:
-        raise MedtlError(f"{path}: empty, expected one record a line; delete it and run the trial again")
-    return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+        raise MedtlError(f"{path}: found an empty file, expected {_LINES}; {_REMEDY}")
+    return [
+        parse_json(line, _parsed, place=f"{path}, line {number}", expected="a record", remedy=_REMEDY)
+        for number, line in enumerate(lines, 1)
+    ]
 
 
-def _parse(line: str, place: str) -> tuple[int, Record]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise MedtlError(
-            f"{place}: not JSON ({error.msg}); delete the file and run the trial again"
-        ) from error
-    row = completed(row) if isinstance(row, dict) else row
-    if not isinstance(row, dict) or set(row) != {*FIELDS, "written"} or not isinstance(row["written"], int):
-        found = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
-        raise MedtlError(f"{place}: found {found}; expected the fields {', '.join(sorted(FIELDS))}, written")
-    written = row.pop("written")
-    try:
-        return written, Record(**row)
-    except MedtlError as error:
-        raise MedtlError(f"{place}: {error}") from error
+def _parsed(row: Any) -> tuple[int, Record]:
+    row = completed(row)
+    if set(row) != {*FIELDS, "written"} or not isinstance(row["written"], int):
+        raise ValueError(f"fields {', '.join(sorted(row))} instead of {', '.join(sorted(FIELDS))}, written")
+    return row.pop("written"), Record(**row)
 
 
 def _checked_predictions(predictions: Mapping[str, Any], place: str) -> dict[str, np.ndarray]:
     if set(predictions) != {"cases", "labels", "scores"}:
         raise MedtlError(
-            f"{place}: predictions hold {sorted(predictions)}, expected cases, labels and scores"
+            f"{place}: predictions hold {sorted(predictions)}, expected cases, labels and scores; {_REMEDY}"
         )
     arrays = {name: np.asarray(predictions[name]) for name in ("cases", "labels", "scores")}
-    n = len(arrays["labels"])
-    if arrays["cases"].shape != (n,) or arrays["labels"].shape != (n,) or arrays["scores"].shape[:1] != (n,):
+    cases, labels, scores = arrays.values()
+    if labels.ndim != 1 or cases.shape != labels.shape or scores.shape[:1] != labels.shape:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise MedtlError(f"{place}: predictions of shapes {shapes}, expected (N,), (N,) and (N, K)")
+        raise MedtlError(
+            f"{place}: predictions of shapes {shapes}, expected (N,), (N,) and (N, K); {_REMEDY}"
+        )
     return arrays
 
 

@@ -13,24 +13,16 @@ import numpy as np
 
 from medtl_core.errors import MedtlError
 from medtl_core.evidence import case_resampling, rule_history
+from medtl_core.evidence.kept_records import compact, read_declaration, read_records
 from medtl_core.evidence.ledger import FILE as LEDGER
 from medtl_core.evidence.ledger import EvidenceStore, Ledger, build_ledger
-from medtl_core.evidence.old_layout import completed
-from medtl_core.evidence.pairing import SIGNIFICANT_DIGITS
 from medtl_core.evidence.record import Record, order
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.register import Register, load_register
 from medtl_core.evidence.runs import ENVIRONMENT, environment, run_summaries, without_machine
 from medtl_core.evidence.runs import FILE as RUNS
-from medtl_core.evidence.study_declaration import StudyDeclaration, parsed, read_declarations
+from medtl_core.evidence.study_declaration import StudyDeclaration, read_declarations
 from medtl_core.files import write_text
-
-HEADER = ("notebook", "study", "directions", "arms", "factors")
-OLD_HEADER = ("notebook", "study", "directions")
-TRIAL = (
-    "dataset", "source_domain", "target_domain", "arm", "factors", "seed", "n_test", "seconds", "device",
-    "key", "synthetic", "configuration", "metrics",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,16 +39,12 @@ class KeptRun:
     def all(self, notebook: str | None = None) -> list[Record]:
         """Every record, or those of one notebook, sorted; MedtlError for anything malformed."""
         files = sorted((self.root / "records").glob(f"{notebook or '*'}/*.jsonl"))
-        return sorted((record for file in files for record in _read(file)), key=order)
+        return sorted((record for file in files for record in read_records(file)), key=order)
 
     def declarations(self) -> list[StudyDeclaration]:
         """What the studies declared; nothing for files of the old layout, whose header has no arms."""
-        headers = [(file, _lines(file)[0]) for file in sorted((self.root / "records").glob("*/*.jsonl"))]
-        return [
-            parsed(header | {"metrics": header["directions"]}, f"{file}, line 1")
-            for file, header in headers
-            if set(header) == set(HEADER)
-        ]
+        found = [read_declaration(file) for file in sorted((self.root / "records").glob("*/*.jsonl"))]
+        return [declaration for declaration in found if declaration is not None]
 
     def predictions(self, key: str) -> dict[str, np.ndarray] | None:
         """None: a kept run has no predictions, but the intervals that were computed from them."""
@@ -137,7 +125,7 @@ def _write(folder: Path, store: EvidenceStore, ledger: Ledger) -> None:
     declared = read_declarations(store)
     for place, found in itertools.groupby(store.all(), key=lambda r: (r.notebook, r.study)):
         notebook, study = place
-        write_text(folder / "records" / notebook / f"{study}.jsonl", _compact(declared[place], list(found)))
+        write_text(folder / "records" / notebook / f"{study}.jsonl", compact(declared[place], list(found)))
     write_text(folder / LEDGER, ledger.to_json())
     write_text(folder / "ledger.md", ledger.to_markdown())
     write_text(folder / ENVIRONMENT, _json(without_machine(environment(store.root))))
@@ -149,71 +137,3 @@ def _write(folder: Path, store: EvidenceStore, ledger: Ledger) -> None:
 
 def _json(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def _compact(declaration: StudyDeclaration, records: list[Record]) -> str:
-    directions = {record.metric: record.direction for record in records}
-    trials: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for record in records:
-        row = {name: getattr(record, name) for name in TRIAL if name != "metrics"}
-        place = tuple(json.dumps(row[name], sort_keys=True) for name in row)
-        found = trials.setdefault(place, row | {"seconds": _significant(record.seconds, 3), "metrics": {}})
-        found["metrics"][record.metric] = _significant(record.value, SIGNIFICANT_DIGITS)
-    header = {
-        "notebook": declaration.notebook,
-        "study": declaration.study,
-        "directions": {**declaration.metrics, **directions},
-        "arms": declaration.arms,
-        "factors": declaration.factors,
-    }
-    lines = [header, *trials.values()]
-    return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
-
-
-def _significant(value: float, digits: int) -> float | int:
-    rounded = float(f"{value:.{digits}g}")
-    return int(rounded) if rounded.is_integer() and abs(rounded) < 10**digits else rounded
-
-
-def _lines(path: Path) -> list[Any]:
-    """The header and the trials of a kept study; MedtlError where they cannot be read."""
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise MedtlError(f"{path}: not readable as JSON lines ({error})") from error
-    if not lines or not isinstance(lines[0], dict) or set(lines[0]) not in (set(HEADER), set(OLD_HEADER)):
-        raise MedtlError(f"{path}, line 1: expected a header with {', '.join(HEADER)}")
-    return lines
-
-
-def _read(path: Path) -> list[Record]:
-    lines = _lines(path)
-    header = lines[0]
-    return [
-        record
-        for number, row in enumerate(lines[1:], 2)
-        for record in _records(header, row, f"{path}, line {number}")
-    ]
-
-
-def _records(header: dict[str, Any], row: Any, place: str) -> list[Record]:
-    row = completed(row) if isinstance(row, dict) else row
-    if not isinstance(row, dict) or set(row) != set(TRIAL) or not isinstance(row["metrics"], dict):
-        raise MedtlError(f"{place}: expected a trial with {', '.join(TRIAL)}")
-    shared = {name: row[name] for name in TRIAL if name != "metrics"}
-    try:
-        return [
-            Record(
-                notebook=header["notebook"],
-                study=header["study"],
-                metric=metric,
-                value=value,
-                direction=header["directions"][metric],
-                **shared,
-            )
-            for metric, value in row["metrics"].items()
-        ]
-    except KeyError as error:
-        raise MedtlError(f"{place}: metric {error} has no direction in the header") from error
-    except MedtlError as error:
-        raise MedtlError(f"{place}: {error}") from error

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medtl_core.errors import MedtlError
 from medtl_core.evidence.record import Record
 from medtl_core.evidence.register import Claim
-from medtl_core.files import write_text
+from medtl_core.files import read_json, write_text
 
 FILE = "rules_at_run.json"
 KEY_DIGITS = 12
@@ -20,7 +19,7 @@ def changed_rules(
     """Ids of the entries with a rule that was changed or added after its study was first judged here.
 
     `rules_at_run.json` holds, for each study, its trials and the rules in force at that moment. A study none
-    of whose trials were there before is a new measurement and takes the rules of now. With `write` the file
+    of whose trials were there before is a new measurement and adopts the current rules. With `write` the file
     is kept up to date.
     """
     known = _read(root / FILE)
@@ -52,12 +51,14 @@ def _rule_names(claim: Claim, study: str) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        return {study: {"trials": row["trials"], "rules": row["rules"]} for study, row in state.items()}
-    except FileNotFoundError:
+    if not path.is_file():
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise MedtlError(
-            f"{path}: no readable record of the rules ({error}); delete it to start afresh"
-        ) from error
+    return read_json(
+        path, _parsed, expected="rules and trials by study", remedy="delete it to start a new history"
+    )
+
+
+def _parsed(state: Any) -> dict[str, dict[str, Any]]:
+    return {
+        study: {"trials": list(row["trials"]), "rules": list(row["rules"])} for study, row in state.items()
+    }

@@ -1,14 +1,13 @@
 """What is known of the runs in a folder: status, time and memory against budget, parameters, data."""
 
 import getpass
-import json
 import platform
 import re
 from pathlib import Path
 from typing import Any
 
-from medtl_core.errors import MedtlError
 from medtl_core.evidence.run_state import read_state, state_labels
+from medtl_core.files import read_json
 
 FILE = "runs.json"
 ENVIRONMENT = "environment.json"
@@ -24,28 +23,30 @@ def run_summaries(folder: Path) -> list[dict[str, Any]]:
     line). MedtlError for a malformed file.
     """
     if (folder / FILE).is_file():
-        rows = read_json(folder / FILE)
-        if not isinstance(rows, list):
-            raise MedtlError(f"{folder / FILE}: found {type(rows).__name__}, expected a list of runs")
-        return rows
+        return read_json(
+            folder / FILE, _rows, expected="a list of runs", remedy="keep the run again: medtl keep"
+        )
     return [_summary(folder, label) for label in state_labels(folder)]
 
 
 def environment(folder: Path) -> dict[str, Any]:
     """The environment that a run noted (`environment.json`); empty where it noted none."""
     path = folder / ENVIRONMENT
-    found = read_json(path) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    return read_json(path, _mapping, expected="the environment of a run", remedy="delete it and run again")
+
+
+def _rows(found: Any) -> list[dict[str, Any]]:
+    if not isinstance(found, list):
+        raise TypeError(f"{type(found).__name__} instead of a list")
+    return [_mapping(row) for row in found]
+
+
+def _mapping(found: Any) -> dict[str, Any]:
     if not isinstance(found, dict):
-        raise MedtlError(f"{path}: found {type(found).__name__}, expected a mapping")
+        raise TypeError(f"{type(found).__name__} instead of a mapping")
     return found
-
-
-def read_json(path: Path) -> Any:
-    """Content of a JSON file; MedtlError naming it where it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MedtlError(f"{path}: not readable as JSON ({error})") from error
 
 
 def _summary(folder: Path, label: str) -> dict[str, Any]:

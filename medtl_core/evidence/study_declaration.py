@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.record import DIRECTIONS, Record
-from medtl_core.files import write_text
+from medtl_core.files import read_json, write_text
 
 Level = bool | int | float | str
 SUFFIX = ".study.json"
@@ -96,7 +96,10 @@ def declare(folder: Path, declaration: StudyDeclaration) -> Path:
 
 def read_declaration_files(folder: Path) -> list[StudyDeclaration]:
     """The declarations that `declare` wrote into a run's folder; MedtlError for a malformed file."""
-    return [_read(path) for path in sorted((folder / "records").glob(f"*/*/*{SUFFIX}"))]
+    return [
+        read_json(path, parsed, expected="the declaration of a study", remedy="run the study again")
+        for path in sorted((folder / "records").glob(f"*/*/*{SUFFIX}"))
+    ]
 
 
 def read_declarations(store: DeclaredStore) -> dict[tuple[str, str], StudyDeclaration]:
@@ -119,30 +122,15 @@ def merge(declarations: Iterable[StudyDeclaration]) -> dict[tuple[str, str], Stu
     return found
 
 
-def parsed(row: Any, place: str) -> StudyDeclaration:
-    """A declaration from JSON; MedtlError that begins with `place` for anything malformed."""
-    try:
-        return StudyDeclaration(
-            notebook=str(row["notebook"]),
-            study=str(row["study"]),
-            arms=tuple(map(str, row["arms"])),
-            factors={str(name): tuple(levels) for name, levels in row["factors"].items()},
-            metrics=dict(row["metrics"]),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise MedtlError(
-            f"{place}: not the declaration of a study ({error!r}); run the study again"
-        ) from error
-    except MedtlError as error:
-        raise MedtlError(f"{place}: {error}") from error
-
-
-def _read(path: Path) -> StudyDeclaration:
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MedtlError(f"{path}: not readable as JSON ({error}); run the study again") from error
-    return parsed(row, str(path))
+def parsed(row: Any) -> StudyDeclaration:
+    """A declaration from JSON; KeyError, TypeError, AttributeError or MedtlError for anything malformed."""
+    return StudyDeclaration(
+        notebook=str(row["notebook"]),
+        study=str(row["study"]),
+        arms=tuple(map(str, row["arms"])),
+        factors={str(name): tuple(levels) for name, levels in row["factors"].items()},
+        metrics=dict(row["metrics"]),
+    )
 
 
 def _of_record(record: Record) -> StudyDeclaration:

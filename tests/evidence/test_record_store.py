@@ -145,7 +145,7 @@ def test_predictions_come_back_and_bad_ones_are_refused(tmp_path, record):
         store.add([record(seed=1)], kept | {"labels": np.array([0])})
     assert not store.has(record(seed=1).key)
     (tmp_path / "predictions" / f"{record().key}.npz").write_bytes(b"PK broken")
-    with pytest.raises(MedtlError, match="no readable predictions"):
+    with pytest.raises(MedtlError, match="expected the predictions of a trial"):
         store.predictions(record().key)
 
 
@@ -231,5 +231,5 @@ def test_a_file_of_the_old_layout_is_read_by_its_convention(tmp_path, record):
     assert {r.dataset: r.synthetic for r in store.all()} == {"phantoms_toy": True, "breastmnist": False}
     half = json.loads(path.read_text()) | {"synthetic": False}
     path.write_text(json.dumps(half) + "\n")
-    with pytest.raises(MedtlError, match="expected the fields"):
+    with pytest.raises(MedtlError, match="instead of arm, configuration"):
         store.all()

@@ -141,7 +141,7 @@ def test_a_failure_on_the_way_leaves_nothing(run, register, tmp_path, monkeypatc
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("medtl_core.evidence.reference_run._compact", full)
+    monkeypatch.setattr("medtl_core.evidence.reference_run.compact", full)
     with pytest.raises(MedtlError, match="No space left"):
         keep_run(run, tmp_path / "kept", register=register)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
@@ -166,7 +166,7 @@ def test_reading_a_kept_run_names_file_and_line(run, register, tmp_path):
         "line 2": [lines[0], "{}"],
         "line 3": [*lines[:2], lines[2].replace('"full"', "7").replace('"scratch"', "7")],
         "direction": [lines[0].replace('"ece"', '"ace"'), *lines[1:]],
-        "JSON": [*lines, "{"],
+        "double quotes": [*lines, "{"],
     }
     for named, text in broken.items():
         path.write_text("\n".join(text))

@@ -116,7 +116,7 @@ def test_rows_can_be_chosen_in_both(project, pairs, frame):
 def test_a_damaged_reference_is_an_error(project, pairs, tmp_path):
     project("reference", pairs([0.1, 0.2]))
     (tmp_path / "results/reference/records/02_fine_tuning/learning_curve.jsonl").write_text("{")
-    with pytest.raises(MedtlError, match=r"learning_curve\.jsonl: not readable as JSON lines"):
+    with pytest.raises(MedtlError, match=r"learning_curve\.jsonl, line 1: found a file that cannot be read"):
         reference_records(**STUDY)
 
 
