@@ -196,3 +196,9 @@ def test_citation_names_the_project_as_pyproject_does():
         author["name"] for author in PROJECT["project"]["authors"]
     ]
     assert citation["keywords"] == PROJECT["project"]["keywords"]
+
+
+def test_the_changelog_ends_at_the_version_that_the_project_falls_back_to():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## \[(\d[^\]]*)\]", changelog, re.MULTILINE)
+    assert released[0] == PROJECT["tool"]["hatch"]["version"]["fallback-version"]
