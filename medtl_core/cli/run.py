@@ -30,7 +30,11 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Notebooks side by side.")] = 1,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers see this folder.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler whose workers see this folder. Who reaches it runs code there.",
+        ),
     ] = None,
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="Run directory; runs/PROFILE-DEVICE if none is given.")
