@@ -15,7 +15,6 @@ def require_measurable(
     val_size: int = 0,
     test_size: int = 0,
     published: bool = True,
-    least_pixels: int = 0,
 ) -> Split:
     """The split (seed 0) of an archive on which a study can be carried out; what is wrong with it otherwise.
 
@@ -27,19 +26,12 @@ def require_measurable(
         train_sizes: training images of each subset to be drawn.
         val_size, test_size: images of the subset to be drawn, or all if there are fewer; 0: all of them.
         published: False ignores the published split.
-        least_pixels: side that images must have at least, such as the smallest input of a network where
-            images are not enlarged.
 
     Raises:
         MedtlError: one line that names what is missing, where, and what to do.
     """
     where = in_words(archive.name, domain)
     require_square(archive)
-    if archive.width < least_pixels:
-        raise MedtlError(
-            f"{where}: found images of {archive.width} px a side, expected at least {least_pixels}; "
-            "choose another network or enlarge the images"
-        )
     parts = split(archive, seed=0, domain=domain, published=published)
     require_sizes(where, archive.n_classes, len(parts.train), train_sizes, val_size, test_size)
     return parts

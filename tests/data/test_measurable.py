@@ -32,7 +32,7 @@ def without(label, word) -> Archive:
 
 def test_what_can_be_measured_comes_back_split():
     archive = made(domains=np.array(["x"] * 80 + ["y"] * 120))
-    parts = require_measurable(archive, train_sizes=[2, 120], val_size=10_000, test_size=2, least_pixels=12)
+    parts = require_measurable(archive, train_sizes=[2, 120], val_size=10_000, test_size=2)
     assert np.array_equal(parts.train, split(archive).train)
     assert set(require_measurable(archive, domain="y").test) <= set(range(80, 200))
 
@@ -51,7 +51,6 @@ def test_a_class_missing_in_a_published_part(word):
     ("archive", "asked", "words"),
     [
         (made(size=(40, 32)), {}, r"images of 40 x 32 px \(height x width\), expected square"),
-        (made(), {"least_pixels": 32}, "12 px a side, expected at least 32"),
         (made(), {"train_sizes": [50, 121]}, "120 training images, expected at least the 121 asked"),
         (
             made(),
