@@ -45,7 +45,7 @@ class Closure:
         """Modules of the package that were reached, sorted."""
         return sorted({module for module, _ in self.sources})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of all sources."""
         digest = hashlib.sha256()
@@ -64,10 +64,17 @@ class SourceTree:
         self._files = {_module_name(root, path): path for path in sorted(root.rglob("*.py"))}
         self._texts = {name: path.read_text("utf-8") for name, path in self._files.items()}
         self._modules: dict[str, _Module] = {}
+        self._closures: dict[frozenset[Place], Closure] = {}
 
     def closure(self, roots: Iterable[Place]) -> Closure:
-        """All that `roots` reach. A root is a module and a name in it, or EVERYTHING that it defines."""
-        return _Walk(self).run(roots)
+        """All that `roots` reach. A root is a module and a name in it, or EVERYTHING that it defines.
+
+        The source does not change, so each set of roots is followed once.
+        """
+        wanted = frozenset(roots)
+        if wanted not in self._closures:
+            self._closures[wanted] = _Walk(self).run(wanted)
+        return self._closures[wanted]
 
     def digest(self, module: str) -> str:
         """SHA-256 (hex) of a module's text as it was read."""

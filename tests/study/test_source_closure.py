@@ -117,6 +117,13 @@ def test_a_text_that_names_a_definition_reaches_it(package):
     assert reached(package(), "pack.train", "nothing").modules == ["pack.train"]
 
 
+def test_the_same_roots_are_followed_once_and_others_on_their_own(package):
+    tree = SourceTree(package())
+    focal, shapes = ("pack.losses.focal", "focal_loss"), ("pack.losses.shapes", "plain")
+    assert tree.closure([focal, shapes]) is tree.closure([shapes, focal])
+    assert tree.closure([shapes]).sources.keys() < tree.closure([focal, shapes]).sources.keys()
+
+
 def test_a_module_as_a_whole(package):
     found = reached(package(), "pack.tools.steps", EVERYTHING)
     assert {name for _, name in found.sources} == {"STEP", "REST", "<actions>"}
