@@ -3,5 +3,5 @@
 # Usage: tests/check.sh VENV_BIN
 source "$(dirname "$0")/parts.sh" "$1"
 source_parts
-part "quick unit tests" env OMP_NUM_THREADS=1 "$bin/pytest" -n 2 --dist loadfile -m "not slow"
+part "quick unit tests" env OMP_NUM_THREADS=1 "$bin/pytest" -p no:nbval -n 2 --dist loadfile -m "not slow"
 show_times

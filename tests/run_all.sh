@@ -3,7 +3,7 @@
 # Usage: tests/run_all.sh VENV_BIN
 source "$(dirname "$0")/parts.sh" "$1"
 source_parts
-part "unit tests" env OMP_NUM_THREADS=1 "$bin/pytest" -n 2 --dist loadfile
+part "unit tests" env OMP_NUM_THREADS=1 "$bin/pytest" -p no:nbval -n 2 --dist loadfile
 
 # The smoke run computes every trial, in an empty store. nbval runs the notebooks again, finds these trials done, and compares what
 # the cells show; a trial that it computes itself has a key that does not hold from one process to the next.

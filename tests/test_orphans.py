@@ -29,6 +29,7 @@ def gone(process, seconds):
     return process.pid in [p.pid for p in psutil.wait_procs([process], timeout=seconds)[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["signal", "look"])
 def test_a_child_ends_when_its_parent_is_killed(way):
     command = [sys.executable, "-c", PARENT, CHILD, way]

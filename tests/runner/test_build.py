@@ -55,6 +55,7 @@ def read(project, name="01_first"):
     return nbformat.read(project / "notebooks" / f"{name}.ipynb", as_version=4)
 
 
+@pytest.mark.slow
 def test_a_lesson_holds_its_results_and_nothing_of_the_machine(project, monkeypatch, capsys):
     monkeypatch.setenv("MEDTL_DATA", "/somewhere")
     monkeypatch.setenv("MEDTL_WORKERS", "2")

@@ -86,6 +86,7 @@ def test_nothing_that_a_kernel_started_outlives_it(tmp_path, end):
     assert alive(pids(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_a_cancelled_notebook_is_stopped_with_all_that_it_started(tmp_path):
     cancelled = threading.Event()
     found = task(tmp_path, CHILDREN, "import time\ntime.sleep(600)", timeout=300)
@@ -106,6 +107,7 @@ def test_a_cancelled_notebook_is_stopped_with_all_that_it_started(tmp_path):
     assert alive(pids(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_what_a_user_has_set_for_other_programs_does_not_reach_a_notebook(tmp_path, monkeypatch):
     profile = tmp_path / "ipython" / "profile_default" / "startup"
     profile.mkdir(parents=True)
