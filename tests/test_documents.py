@@ -43,7 +43,11 @@ def test_the_row_of_the_recipe_is_accepted_by_the_register(tmp_path):
     recipe = CONTRIBUTING[CONTRIBUTING.index("## Recipe 2") : CONTRIBUTING.index("## Recipe 3")]
     row = re.search(r"^       - id: .*?(?=^   \S)", recipe, re.MULTILINE | re.DOTALL)
     register = yaml.safe_load((ROOT / "notebooks" / "claims.yaml").read_text(encoding="utf-8"))
-    register["entries"] += yaml.safe_load(textwrap.dedent(row.group()))
+    taken = {entry["id"] for entry in register["entries"]}
+    register["entries"] += [
+        entry | {"id": next(free for i in range(1, 100) if (free := f"R{i:02}") not in taken)}
+        for entry in yaml.safe_load(textwrap.dedent(row.group()))
+    ]
     path = tmp_path / "claims.yaml"
     path.write_text(yaml.safe_dump(register, allow_unicode=True), encoding="utf-8")
     assert load_register(path).entries[-1].rules[0].study == "initialisations"
