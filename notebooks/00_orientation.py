@@ -945,8 +945,8 @@ def draw_patients(table: np.ndarray, n: int, rng: np.random.Generator) -> tuple[
     return PATIENTS[cell // 2], cell % 2
 
 
-rng = np.random.default_rng(0)
-xs, xt = draw_patients(SOURCE, 20_000, rng)[0], draw_patients(TARGETS["covariate"], 20_000, rng)[0]
+dice = np.random.default_rng(0)
+xs, xt = draw_patients(SOURCE, 20_000, dice)[0], draw_patients(TARGETS["covariate"], 20_000, dice)[0]
 w = importance_weights(xs, xt)
 exact = {-1: 0.15 / 0.85, 1: 0.85 / 0.15}
 assert all(abs(w[xs[:, 0] == g].mean() / exact[g] - 1) < 0.1 for g in (-1, 1))
@@ -962,7 +962,7 @@ print(f"weights match the exact ones; {len(w):,} weighted cases count as {w.sum(
 # colleagues (2018) solve the same problem from the confusion matrix.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def with_shares(belief: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """P(y | x) (n, K) of a model whose classes had the shares `old` (K,), for the shares `new` (K,)."""
     weighted = belief * new / old
@@ -977,7 +977,7 @@ def target_shares(belief: np.ndarray, old: np.ndarray, rounds: int = 200) -> np.
     return new
 
 
-(x, y), (xt, _) = (draw_patients(table, 20_000, rng) for table in (SOURCE, TARGETS["label"]))
+(x, y), (xt, _) = (draw_patients(table, 20_000, dice) for table in (SOURCE, TARGETS["label"]))
 old = np.bincount(y) / len(y)
 new = target_shares(linear_model.LogisticRegression().fit(x, y).predict_proba(xt), old)
 assert abs(new[1] - TARGETS["label"].sum(axis=0)[1]) < 0.03
