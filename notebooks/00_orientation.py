@@ -102,7 +102,12 @@ LABELS = {
     "phantoms_shift": "phantoms",
     "phantoms_toy_patients": "toy patients",
     "chest_xray_64": "chest X-rays",
-    "breastmnist": "breast ultrasound",
+    "breastmnist": "BreastMNIST",
+    "kermany": "Kermany",
+    "nih": "NIH",
+    "scanner_a": "scanner A",
+    "scanner_b": "scanner B",
+    "scanner_c": "scanner C",
 }
 device = study.select_device()
 study.seed_everything(0)
@@ -387,20 +392,18 @@ show.TextTable(
 # that does not fit that table is one that came later.
 
 # %%
-found = show.TextTable(
+used = [(f.name, a) for _, f, found in placed if f.name in transfer.APPROACHES_IN for a in found]
+show.TextTable(
     [
         {
-            "setting": f.name,
-            "approach": a,
-            "method": name,
-            "foreseen in 2010": a in transfer.APPROACHES_IN[f.name],
+            "setting": setting,
+            "approach": approach,
+            "in the table of 2010": "yes" if approach in transfer.APPROACHES_IN[setting] else "no",
+            "methods that the survey names": used.count((setting, approach)),
         }
-        for name, f, approaches in placed
-        if f.name in transfer.APPROACHES_IN
-        for a in approaches
+        for setting, approach in sorted(set(used))
     ]
 )
-found.groupby(["setting", "approach", "foreseen in 2010"], as_index=False).agg(methods=("method", "count"))
 
 # %% [markdown]
 # Deep adaptation is what the scheme did not foresee: it shares parameters between source and target encoder, which in
@@ -773,8 +776,8 @@ runs = {name: records for name, records in runs.items() if records is not None}
 figure, axes = plt.subplots(1, len(runs), figsize=(4.9 * len(runs), 3.4), sharey=True, squeeze=False)
 for axis, (name, records) in zip(axes[0], runs.items(), strict=True):
     wide = records.pivot_table(index=["shift", "severity", "seed"], columns="metric", values="value")
-    for kind, marker in zip(dict.fromkeys(records["shift"]), "osD^", strict=False):
-        points = wide.loc[kind]
+    for kind, marker in zip(KINDS, "osD^", strict=False):
+        points = wide[wide.index.get_level_values("shift") == kind]
         axis.plot(
             points["proxy_a_distance"],
             points["auroc_drop"],
@@ -792,10 +795,10 @@ plt.tight_layout()
 plt.show()
 
 # %% [markdown]
-# Points rise from left to right: distance predicts loss. But the kinds of shift form separate branches, so equal
-# distance can mean unequal harm: on the chest X-rays the strongest gamma is almost as far away as a blur that costs
-# several times as much. A distance measures that *something* changed, not whether it matters. Note also where the scale ends. Once every image
-# can be told apart, the proxy A-distance stays at 2, however bad the images get.
+# Little is lost while the distance is small, and all large drops lie far to the right: distance predicts loss. But a
+# large distance need not mean a large loss. On the chest X-rays the strongest gamma is almost as far away as a blur that
+# costs several times as much. A distance measures that *something* changed, not whether it matters. Note also where the
+# scale ends. Once every image can be told apart, the proxy A-distance stays at 2, however bad the images get.
 #
 # The register's rule needs one number a seed. The conditions of a seed are ranked by their proxy A-distance (ties, which
 # occur at the end of the scale, by MMD), and Spearman's correlation of that rank with the drop is taken. Uncorrupted
@@ -987,7 +990,9 @@ print(
 
 # %% [markdown]
 # *Which remedy repairs which shift?* The classifier is linear, so that it cannot express "one sign here, the other
-# there" and has to choose whom to serve. The grey arm was trained on target labels, which adaptation does not have.
+# there" and has to choose whom to serve. The grey arm was trained on target labels, which adaptation does not have. Two
+# things can go wrong and are measured apart: the ranking of the patients (AUROC), and their probabilities (**Brier
+# score**, the mean squared error of the probabilities, 0 for perfect ones).
 
 
 # %% tags=["nbval-ignore-output"]
@@ -1006,10 +1011,8 @@ def toy_shifts(arm: str, seed: int, shift: str) -> dict:
     if arm == "prior_adapted":
         old = np.bincount(y, minlength=2) / len(y)
         belief = with_shares(belief, old, target_shares(fitted.predict_proba(xt), old))
-    return {
-        "auroc": evaluation.auroc(y_test, belief),
-        "accuracy": float((belief.argmax(axis=1) == y_test).mean()),
-    }
+    values = evaluation.all_metrics(y_test, belief)
+    return {name: values[name] for name in ("auroc", "accuracy", "brier")}
 
 
 toy = study.Study(
@@ -1022,23 +1025,24 @@ toy = study.Study(
     data=study.DataIdentity("phantoms_toy_patients", "drawn in the trial", synthetic=True),
     n_test=4000,
 ).run()
-display(show.side_by_side(show.plot_arms, toy, "accuracy", by="shift", study="toy_shifts", **KEPT))
-pair = ("prior_adapted", "source_only", "accuracy")
-show.Prose(show.difference_sentence(toy, *pair, by="shift", labels=LABELS))
+TOY = {"by": "shift", "study": "toy_shifts", **KEPT}
+display(show.side_by_side(show.plot_arms, toy, "auroc", **TOY))
+show.in_both_runs(show.difference_sentence, toy, "importance_weighted", "source_only", "auroc", **TOY)
 
 # %% tags=["nbval-ignore-output"]
-pair = ("importance_weighted", "source_only", "auroc")
-show.in_both_runs(show.difference_sentence, toy, *pair, by="shift", study="toy_shifts", **KEPT)
+display(show.plot_arms(toy, "brier", by="shift", labels=LABELS, title="this run: toy patients"))
+show.difference_sentence(toy, "prior_adapted", "source_only", "brier", by="shift", labels=LABELS)
 
 # %% [markdown]
 # Under covariate shift the weighted model serves the group that the target is made of, and closes most of the distance
-# to the model with target labels. Under label shift new class shares bring accuracy back, without a label; AUROC, which
-# depends on the ranking alone, has nothing to gain from them. Under concept shift the inputs look alike on both sides,
-# neither remedy finds anything to do, and the grey arm shows how much is lost: here target labels are needed.
+# to the model with target labels. Under label shift the ranking was right all the time, so AUROC has nothing to gain;
+# the probabilities were wrong, and re-estimated class shares bring them close to those of the grey arm, without a
+# single target label. Under concept shift the inputs look alike on both sides, neither remedy finds anything to do, and
+# the grey arm shows how much is lost: here target labels are needed.
 #
-# **Choose the remedy by what stays the same**, and say why you believe that it does. The wrong one can harm: under
-# covariate shift, re-estimated class shares put down to the shares what has another cause. A distance between images
-# does not help to choose. Covariate and label shift both move $P(x)$, and the distance cannot tell which of them did.
+# **Choose the remedy by what stays the same**, and say why you believe that it does: the remedy for the one shift does
+# nothing for the other. A distance between images does not help to choose. Covariate and label shift both move $P(x)$,
+# and the distance cannot tell which of them did.
 #
 # ## Study 2: few labels and many images (C011)
 #
