@@ -118,7 +118,7 @@ print(f"frozen features of {backbone} at {image_size} px, {seeds} seeds, on {dev
 #
 # One archive serves as the example. Where it has several domains (hospitals, scanners, stains), one is the *source*,
 # from which everything is learnt, and the others are *targets*. Classes with fewer than ten source images are dropped;
-# the next cell lists them. Its card says what the archive holds, where it is from and what the audit found, and shows
+# the next cell lists them. The card says what the archive holds, where it is from and what the audit found, and shows
 # images of every class with the name of the domain above each. *Can your eye tell the domains apart?*
 
 # %% tags=["nbval-ignore-output"]
@@ -228,8 +228,8 @@ show.TextTable(
 # %% [markdown]
 # Read the column on the right as a lesson in citing. The survey's numbers are mostly correct; what slips is the scope.
 # A long history of image analysis becomes a long history of deep learning; one task with parity becomes "inevitably";
-# and a whole paragraph follows a review that is missing from the reference list. None of this makes the survey
-# useless. It makes the difference between quoting a survey and reading its sources.
+# and a whole paragraph follows a review that is missing from the reference list. The survey remains useful, but before
+# you quote it, read the source that it names.
 
 # %% [markdown]
 # ## What transfer learning is (C015)
@@ -878,7 +878,7 @@ show.in_both_runs(show.difference_sentence, crossing, *pair, by="target", study=
 # referral, and the way labels were made. If the labels mean something else in the target, no alignment of images can
 # repair the loss, and the next section shows why. Phantoms are kinder: their scanners differ in acquisition alone.
 #
-# ## Three kinds of shift, and what weighting can repair (C058)
+# ## Three kinds of shift, and which can be repaired (C058)
 #
 # The survey says that domain adaptation is for tasks that stay alike while the distribution changes. A joint
 # distribution can change in several places, and the factorisations $P(x)P(y \mid x) = P(y)P(x \mid y)$ name them:
@@ -1222,7 +1222,8 @@ show.in_both_runs(show.difference_sentence, few, *PAIRS[2], "auroc", **few_kept)
 # Two things to keep in mind when reading the figure. First, the features come from a network that has seen a million
 # labelled photographs: much of what unlabelled images could teach about edges and textures is already in them, so
 # there is less left to gain than in the papers, which trained from scratch. Second, the validation images are labelled
-# as well. Choosing a setting with more labels than the training set has is a luxury that real scarcity does not offer.
+# as well: the settings were chosen with more labels than the training set has. Where labels are truly few, that is not
+# possible.
 #
 # ## Verdicts
 #

@@ -188,8 +188,8 @@ plt.show()
 # The average loses detail and noise alike. The edge kernel is silent where the image is flat and answers strongly,
 # with a sign, where it changes from left to right. The blob kernel answers to spots and fine texture. Each response
 # is a new image, a *feature map*, and the next layer can look for patterns in all maps at once: an edge here and a
-# blob there. Depth is built by stacking such layers. One thing is missing for it to be of use, an activation between
-# them, as a later section shows.
+# blob there. Deep networks stack such layers, with an activation between them; a later section shows why the activation
+# is needed.
 
 # %% [markdown]
 # The order of the sums does not matter, and there are many of them: this is why a convolution runs well on hardware
@@ -264,8 +264,7 @@ print("shift then convolve equals convolve then shift")
 # %% [markdown]
 # Equivariance is a strong promise with small print. It holds for whole pixels, away from the border, and for one
 # layer at stride one. Padding, strides and pooling each weaken it, so a trained network as a whole is only
-# approximately indifferent to shifts. How much remains is an empirical question, which the first study measures under
-# the name of shift consistency.
+# approximately indifferent to shifts. How much remains is an empirical question, which the first study measures.
 #
 # ### What sharing saves
 #
@@ -286,9 +285,10 @@ print(f"the dense layer has {saving:,.0f} times the parameters of the convolutio
 show.TextTable([{"layer": name, "parameters": f"{n:,}"} for name, n in counts.items()])
 
 # %% [markdown]
-# Fewer parameters need fewer examples, *if* the assumption behind the saving is true. For photographs it mostly is. In medical images it is less obvious: in a chest
-# X-ray taken in a standard position, the heart is always in about the same place, and a weight that knows its place
-# could use that. Whether sharing still wins is therefore not settled by counting.
+# Fewer parameters need fewer examples, *if* the assumption behind the saving is true. For photographs it mostly is.
+# In medical images it is less obvious: in a chest X-ray taken in a standard position, the heart is always in about
+# the same place, and a weight that knows its place could use that. Whether sharing still wins is therefore not
+# settled by counting.
 
 # %% [markdown]
 # ## Pooling
@@ -676,9 +676,9 @@ display(show.in_both_runs(show.difference_sentence, sharing, *PAIRS[0], "auroc",
 show.in_both_runs(show.difference_sentence, sharing, *PAIRS[2], "auroc", **sharing_kept)
 
 # %% [markdown]
-# At the same number of parameters, shared weights win. The third line of the figure says why: an unshared network of the
-# same *width* comes close to them, and has many times the parameters (see the table above). What sharing buys is above
-# all width at a small cost.
+# At the same number of parameters shared weights win on the phantoms, and on BreastMNIST with the larger training set.
+# The third line of the figure says why: an unshared network of the same *width* comes close to them, but it has many
+# times the parameters (see the table above). Sharing makes width cheap.
 #
 # ### A measure that rewards knowing nothing
 #
@@ -707,8 +707,8 @@ else:
 
 # %% [markdown]
 # The most consistent networks are those that have learnt least: a constant answer never changes. A measure of stability
-# must not be won in this way. The correlation of scores cannot: scores that are alike for all images have no variance
-# to share. *Which network follows a shifted image, then?*
+# must not reward that. The correlation of scores does not: where all images get the same score, there is nothing to
+# correlate, and it counts as 0. *Which network's scores survive a shift, then?*
 
 # %% tags=["nbval-ignore-output"]
 display(
@@ -717,9 +717,9 @@ display(
 show.difference_sentence(sharing, *PAIRS[0], "shift_correlation", by="n", labels=LABELS)
 
 # %% [markdown]
-# A dense network has no notion of neighbourhood: to it, a shifted image is another image. What stays of its scores
-# stays because the classes differ in something coarse. The register's rule still asks for the share of unchanged
-# answers; read its verdict with the figure above in mind.
+# To a dense network, which has no notion of neighbourhood, a shifted image is another image. A convolution has the same
+# kernels wherever the pattern has moved. Read any verdict that rests on the share of unchanged answers with the scatter
+# of points above in mind.
 #
 # ## Study 2: which activation? (C010)
 #
@@ -745,9 +745,9 @@ activation_kept = {"claim": "C010", "study": "activation", **KEPT}
 show.side_by_side(show.plot_differences, activations, ON_ACTIVATION, "auroc", **activation_kept)
 
 # %% [markdown]
-# In the reference the sigmoid falls behind; ReLU has no advantage over tanh, and none over no activation at all, since
-# the maximum in the pooling does its work. So these images do not show that ReLU is the right choice. The last study of
-# this notebook has a task in which an activation is indispensable, and there its lack is plain to see.
+# In the reference the sigmoid falls behind; ReLU has no advantage over tanh, nor over the arm without activation, whose
+# max-pooling is non-linear, too. So these images do not show that ReLU is the right choice. The last study of this
+# notebook has a task in which no network gets anywhere without an activation.
 #
 # ## Study 3: is pooling essential? (C009)
 #
@@ -772,8 +772,8 @@ display(show.side_by_side(show.plot_differences, poolings, ON_POOLING, "auroc", 
 show.in_both_runs(show.difference_sentence, poolings, *ON_POOLING[0], "auroc", study="pooling", **KEPT)
 
 # %% [markdown]
-# Where the strided network keeps up, pooling is a convenience rather than a necessity, and a definition that lists it as
-# a main part describes a habit. Many modern networks have given it up (Springenberg et al. 2015).
+# The reference gives no reason to call pooling essential: the strided network keeps up. Many modern networks do without
+# pooling (Springenberg et al. 2015).
 #
 # ## Study 4: does the network beat what came before? (C001)
 #
@@ -830,11 +830,10 @@ classical_kept = {"claim": "C001", "study": "classical", **KEPT}
 show.side_by_side(show.plot_differences, classics, ON_CLASSICS, "auroc", **classical_kept)
 
 # %% [markdown]
-# The word "exceptional" has no number in it, so the register asks for the least that it could mean: the network
-# should beat each baseline, on every data set, by more than half a hundredth of AUROC. Note what the comparison
-# leaves out. The classical methods see a description of the image that people designed; the network has to find its
-# own with the same few hundred images. On small medical sets this is a fair fight, and one that the pretrained
-# networks of the next notebook enter with an advantage.
+# The register asks that the network beat each baseline, on every data set, by more than the grey band. The reference
+# shows no clear difference to any of the three. One reason is the number of images: the SVM sees a description of the
+# image that people designed, while the network has to find its own from a few hundred examples. The pretrained networks
+# of the next notebook start with an advantage here.
 #
 # ## Study 5: close to the Bayes error? (C003)
 #
@@ -935,9 +934,8 @@ show.in_both_runs(show.arm_sentence, bayes, "cnn", "excess_error", by="n", study
 
 # %% [markdown]
 # The distance to the lowest curve is the *excess error*, the only part of the error that a better method or more data
-# can remove. The rest is in the images. It is a sobering habit to ask of any benchmark how much of the remaining
-# error is of the second kind; disagreement between expert readers is the nearest thing to an answer that medicine
-# has.
+# can remove. The rest is in the images. Ask of any benchmark how much of the remaining error is of this second kind. In
+# medicine, the disagreement between expert readers gives a hint.
 #
 # The network comes close to the limit. The linear classifier stays at chance, however many images it sees: the waves may
 # have any phase, so on average no pixel is brighter in one class than in the other, and no fixed weight for a fixed
