@@ -1067,9 +1067,6 @@ check_3((np.full((2, 2), 0.25), 2))
 # %%
 answer_4 = None  # for example: lambda first, second: ...
 
-draw = np.random.default_rng(2)
-KERNEL_PAIRS = [(draw.normal(size=(3, 3)), draw.normal(size=(3, 3))) for _ in range(2)]
-
 
 def one_after_the_other(image: np.ndarray, *kernels: np.ndarray) -> np.ndarray:
     x = image[None, None]
@@ -1078,16 +1075,20 @@ def one_after_the_other(image: np.ndarray, *kernels: np.ndarray) -> np.ndarray:
     return x[0, 0]
 
 
-def equals_both(answer) -> bool:
-    once = [one_after_the_other(board[0, 0], np.asarray(answer(*pair))) for pair in KERNEL_PAIRS]
-    twice = [one_after_the_other(board[0, 0], *pair) for pair in KERNEL_PAIRS]
-    return all(a.shape == b.shape and np.allclose(a, b) for a, b in zip(once, twice, strict=True))
-
-
+PIXEL = np.zeros((9, 9))
+PIXEL[4, 4] = 1.0  # an image with a single white pixel
+KERNEL_PAIRS = np.random.default_rng(2).normal(size=(2, 2, 3, 3))
 check_4 = show.Check(
     4,
     wants="a function of two kernels (3, 3) that returns one kernel (5, 5)",
-    properties=[("one convolution with your kernel equals the two", equals_both)],
+    cases=[(tuple(pair), one_after_the_other(PIXEL, *pair)[::-1, ::-1]) for pair in KERNEL_PAIRS],
+    misconceptions=[
+        show.Misconception(lambda a, b: a * b, "the two together see more pixels than either alone"),
+        show.Misconception(lambda a, b: a @ b, "a product of matrices mixes rows and columns; slide, add up"),
+        show.Misconception(
+            lambda a, b: one_after_the_other(np.pad(a, 2), b), "turn one of the kernels round"
+        ),
+    ],
     hint="the new kernel has 5 x 5 weights; each is a sum of products of a weight of each kernel",
 )
 check_4(answer_4)
