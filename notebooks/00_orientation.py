@@ -17,33 +17,33 @@
 # This project takes a five-page survey of transfer learning for medical image classification, splits it into its
 # single statements, and asks of each: is it a definition, a method, a finding or a hope, and what would settle it? The
 # other notebooks measure. This one draws the map. You will see which notebook tests what, meet the data, and turn the
-# survey's vocabulary (domain, task, transfer, adaptation, shift) into code that gives an answer instead of a feeling.
+# survey's vocabulary (domain, task, transfer, adaptation, shift) into code that returns an answer.
 #
-# Definitions deserve this care. Whether a method "is" transfer learning decides what it is compared with, and a
-# distance between domains that cannot be measured cannot explain a drop in performance. Three statements here go
-# beyond definitions and are put to the test: that learning needs test data that resemble the training data, that
-# unlabelled images help where labels are few, and that adaptation helps when only the distribution of the inputs moves.
+# Two questions run through this notebook: does a method count as transfer learning, and how far apart are two data
+# sets? Both need a definition that a program can check. Three statements go beyond definitions and are put to the
+# test: that learning needs test data that resemble the training data, that unlabelled images help where labels are
+# few, and that adaptation helps when only the distribution of the inputs moves.
 #
 # **Afterwards you will be able to**
 #
 # 1. say what a domain and a task are, and place any method in the scheme of Pan and Yang;
 # 2. measure how far two sets of images lie apart, by maximum mean discrepancy and by proxy A-distance, and say when the
 #    distance is more than chance;
-# 3. tell covariate, label and concept shift apart, and say which of them importance weighting can repair;
+# 3. tell covariate, label and concept shift apart, and say which of them can be repaired without target labels;
 # 4. train a semi-supervised classifier with a mean teacher, and compare it fairly with a supervised one;
 # 5. read the register of statements, and tell evidence from citation.
 #
 # **The statements of the survey that this notebook answers**, in our own words and drawn from the register:
 
 # %%
-from medtl_core.reporting.verdict_tables import statements_table
+from medtl_core import reporting as show
 
-statements_table("00_orientation")
+show.statements_table("00_orientation")
 
 # %% [markdown]
 # ## Parameters
 #
-# The defaults are the `smoke` profile: digital phantoms from three simulated scanners, few seeds, under a minute.
+# The defaults are the `smoke` profile: digital phantoms from three simulated scanners, few seeds, half a minute.
 # `medtl run 00_orientation -p dataset=chest_xray_64 -p seeds=5` replaces them, after checking each value against the
 # type and range given here.
 
@@ -61,104 +61,83 @@ pool_size: int = 600  # training images at most, labelled and unlabelled togethe
 val_size: int = 60  # validation images at most, to choose among three candidates an arm; 10 to 10000
 seeds: int = 3  # random seeds, each with its own training images; 1 to 50
 toy_seeds: int = 10  # random seeds of the toy study of three kinds of shift; 1 to 1000
+train_few_labels: bool = False  # run the study with few labels, too (a minute more); any
 teacher_steps: int = 150  # optimiser steps of the mean teacher and of its control; 10 to 100000
 
 # %% [markdown]
 # ## Set-up
 
 # %% tags=["nbval-ignore-output"]
-import copy
-import dataclasses
-import itertools
 import warnings
-from functools import partial
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-import seaborn as sns
 import torch
-from scipy import stats
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
-from torch import nn
-from torch.nn import functional as F
+from sklearn import decomposition, linear_model, model_selection, pipeline, preprocessing, semi_supervised
 
-from medtl_core.backbones import zoo
-from medtl_core.data import audit, cards, corruptions
-from medtl_core.data.sources import registry
-from medtl_core.data.splits import nested_subset, split
-from medtl_core.data.tensors import DeviceDataset
-from medtl_core.evaluation.discrepancy import median_bandwidth, mmd2, mmd_test, proxy_a_distance
-from medtl_core.evaluation.metrics import auroc
-from medtl_core.evaluation.statistics import mean_t, paired_t
-from medtl_core.evidence.record_store import record_check
-from medtl_core.evidence.register import load_register
-from medtl_core.reporting.text_table import TextTable
-from medtl_core.reporting.verdict_tables import notebook_verdicts
-from medtl_core.study.seeding import seed_everything, select_device
-from medtl_core.study.study import DataIdentity, Study
-from medtl_core.study.trial import Predictions
-from medtl_core.training.features import FeatureSet, pooled_features
-from medtl_core.training.prediction import predict
-from medtl_core.transfer.mean_teacher import MeanTeacherConfig, gaussian_noise, train_mean_teacher
-from medtl_core.transfer.shift_kinds import distribution_shift
-from medtl_core.transfer.transfer_setting import (
-    APPROACHES_IN,
-    Domain,
-    Task,
-    transfer_approaches,
-    transfer_setting,
-)
+from medtl_core import backbones, data, evaluation, evidence, study, training, transfer
 
-sns.set_theme(style="whitegrid", palette="colorblind")
-plt.rcParams["figure.dpi"] = 80
+show.use_style()
 NOTEBOOK = "00_orientation"
-device = select_device()
-seed_everything(0)
-print(f"frozen features of {backbone} at {image_size} px, {seeds} seeds, on {device}")
+LABELS = {
+    "within": "new images of the same source",
+    "across": "images of the other source",
+    "source_only": "no adaptation",
+    "importance_weighted": "importance weighting",
+    "prior_adapted": "re-estimated class shares",
+    "target_oracle": "trained on target labels",
+    "supervised": "logistic regression on the labels alone",
+    "label_spreading": "label spreading",
+    "self_training": "self-training",
+    "supervised_network": "a network on the labels alone",
+    "mean_teacher": "a mean teacher",
+    "linear_probe": "a linear probe",
+    "n_labelled": "labelled images",
+    "shift": "kind of shift",
+    "covariate": "covariate shift",
+    "label": "label shift",
+    "concept": "concept shift",
+    "severity": "severity of the shift (0: none)",
+    "phantoms_shift": "phantoms",
+    "phantoms_toy_patients": "toy patients",
+    "chest_xray_64": "chest X-rays",
+    "breastmnist": "BreastMNIST",
+    "kermany": "Kermany",
+    "nih": "NIH",
+    "scanner_a": "scanner A",
+    "scanner_b": "scanner B",
+    "scanner_c": "scanner C",
+}
+device = study.select_device()
+study.seed_everything(0)
+print(f"frozen features of {backbone} at {image_size} px, {seeds} seeds, on {device}; about half a minute")
 
 # %% [markdown]
 # ## The data
 #
 # One archive serves as the example. Where it has several domains (hospitals, scanners, stains), one is the *source*,
-# from which everything is learnt, and the others are *targets*. Classes of which the source has hardly an image cannot
-# be split into training, validation and test, and are left out; the next line says so if it happens.
+# from which everything is learnt, and the others are *targets*. Classes with fewer than ten source images are dropped;
+# the next cell lists them. The card says what the archive holds, where it is from and what the audit found, and shows
+# images of every class with the name of the domain above each. *Can your eye tell the domains apart?*
 
-# %%
+# %% tags=["nbval-ignore-output"]
 LEAST = 10  # images that a class needs in the source
-full = registry.load(dataset)
+full = data.sources.load(dataset)
 domains = [] if full.domains is None else np.unique(full.domains).tolist()
 largest = max(domains, key=lambda name: (full.domains == name).sum()) if domains else ""
 source = domain or largest
 in_source = full.domains == source if domains else np.ones(full.n, dtype=bool)
 kept = np.flatnonzero(np.bincount(full.labels[in_source], minlength=full.n_classes) >= LEAST)
-archive = dataclasses.replace(
+archive = replace(
     full.subset(np.isin(full.labels, kept)),
     labels=np.searchsorted(kept, full.labels[np.isin(full.labels, kept)]),
     class_names=tuple(full.class_names[k] for k in kept),
 )
-parts = split(archive, seed=0, domain=source or None)
-left_out = [name for name in full.class_names if name not in archive.class_names]
-print(f"source: {source or 'all images'}; classes left out: {', '.join(left_out) or 'none'}")
-pd.Series(cards.describe(full, registry.card(dataset)), name=dataset).to_frame()
-
-# %%
-pd.DataFrame(
-    {"finding": [finding.text for finding in audit.audit(archive, parts).findings] or ["nothing found"]}
-)
-
-# %% [markdown]
-# *What do the classes look like, and can the eye tell the domains apart?* The name of the domain stands above each
-# image.
-
-# %% tags=["nbval-ignore-output"]
-cards.contact_sheet(archive, per_class=6, seed=0)
+parts = data.split(archive, seed=0, domain=source or None)
+dropped = [name for name in full.class_names if name not in archive.class_names]
+print(f"source: {source or 'all images'}; classes dropped: {', '.join(dropped) or 'none'}")
+data.cards.card(archive, parts, data.sources.card(dataset), per_class=6)
 
 # %% [markdown]
 # If you can guess the domain from the picture, so can a network, and a network that can guess the hospital may use
@@ -168,67 +147,58 @@ cards.contact_sheet(archive, per_class=6, seed=0)
 # of `MEDTL_DATA` appears here by itself.
 
 # %% tags=["nbval-ignore-output"]
-local_cards, unusable = registry.local_cards()
+local_cards, unusable = data.sources.registry.local_cards()
 for name, reason in unusable.items():
     print(f"{name} cannot be used: {reason}")
-TextTable(
+show.TextTable(
     [
-        [
-            c.name,
-            c.n,
-            f"{c.size} px, {'grey' if c.channels == 1 else 'RGB'}",
-            len(c.class_names),
-            c.licence,
-            c.citation,
-        ]
+        {
+            "data set": c.name,
+            "images": c.n,
+            "format": f"{c.size} px, {'grey' if c.channels == 1 else 'RGB'}",
+            "classes": len(c.class_names),
+            "licence": c.licence,
+            "citation": c.citation,
+        }
         for c in local_cards
-    ],
-    columns=["data set", "images", "format", "classes", "licence", "citation"],
-).set_index("data set")
+    ]
+)
 
 # %% [markdown]
 # ## The survey as a register
 #
 # The survey was read sentence by sentence. Each statement became an entry of the register: what it says, whether it is
-# a definition, a description of a method, an empirical claim or a challenge, and how it is treated. *Test*: rules
+# a definition, a description of a method, an empirical claim or a challenge, and how it is handled. *Test*: rules
 # decide, from measurements. *Demonstration*: shown how it works. *Literature*: nothing can be measured here, so the
 # entry says what the cited source says. *Correction*: wrong or garbled as written.
 #
-# *Which notebook answers which part of the survey?*
+# *Which notebook answers which part of the survey?* Statements that wait have no rule yet: a notebook whose statements
+# all wait has not been written.
 
-# %% tags=["nbval-ignore-output"]
-register = load_register()
-entries = pd.DataFrame(
+# %%
+register = evidence.load_register()
+
+
+def state(claim) -> str:
+    if claim.rules:
+        return "decided by rules"
+    return "cited" if claim.handling in ("literature", "correction") else "wait for a study"
+
+
+entries = show.TextTable(
     [
-        {
-            "notebook": c.notebook,
-            "section": c.section,
-            "kind": c.kind,
-            "handling": c.handling,
-            "rules": len(c.rules),
-        }
+        {"notebook": c.notebook, "section": c.section, "kind": c.kind, "state": state(c)}
         for c in register.entries
     ]
 )
-assert len(entries) >= 98 + 15  # statements of the survey, and those inherited from its sources
-by_notebook = pd.crosstab(entries.notebook, entries.handling, margins=True, margins_name="all")
-by_notebook
+entries.pivot_table(index="notebook", columns="state", values="kind", aggfunc="count", fill_value=0)
 
 # %% [markdown]
-# *Where in the survey do the claims sit that can be tested?* Rows are the sections of the survey, with the inherited
-# statements at the bottom; columns are the kinds and how each is handled.
+# *Where in the survey do the statements sit, and of what kind are they?* The numbers are those of the survey's
+# sections; inherited statements come from the works that it cites.
 
-# %% tags=["nbval-ignore-output"]
-figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
-for axis, column in zip(axes, ("kind", "handling"), strict=True):
-    table = pd.crosstab(entries.section, entries[column])
-    sns.heatmap(table, annot=True, fmt="d", cmap="cividis", cbar_kws={"label": "statements"}, ax=axis)
-    axis.set_xlabel(column)
-    axis.set_ylabel("section of the survey" if column == "kind" else "")
-    axis.tick_params(axis="y", rotation=0)
-    axis.tick_params(axis="x", rotation=20)
-plt.tight_layout()
-plt.show()
+# %%
+entries.pivot_table(index="section", columns="kind", values="state", aggfunc="count", fill_value=0)
 
 # %% [markdown]
 # Most of the statements sit in the fourth section, on augmentation and adaptation, and many of them describe methods. A
@@ -241,17 +211,25 @@ plt.show()
 # where it was read, and where the survey is loose. They count neither for nor against the survey's other claims.
 
 # %%
-cited = [c for c in register.of(NOTEBOOK) if c.handling in ("literature", "correction")]
-TextTable(
-    [[c.id, c.statement, c.handling, c.source, c.correction or "-"] for c in cited],
-    columns=["id", "statement", "handling", "what the source says", "where the survey is loose"],
+show.TextTable(
+    [
+        {
+            "id": c.id,
+            "statement": c.statement,
+            "handling": c.handling,
+            "what the source says": c.source,
+            "where the survey is loose": c.correction,
+        }
+        for c in register.of(NOTEBOOK)
+        if not c.rules
+    ]
 ).set_index("id")
 
 # %% [markdown]
 # Read the column on the right as a lesson in citing. The survey's numbers are mostly correct; what slips is the scope.
 # A long history of image analysis becomes a long history of deep learning; one task with parity becomes "inevitably";
-# and a whole paragraph follows a review that is missing from the reference list. None of this makes the survey
-# useless. It makes the difference between quoting a survey and reading its sources.
+# and a whole paragraph follows a review that is missing from the reference list. The survey remains useful, but before
+# you quote it, read the source that it names.
 
 # %% [markdown]
 # ## What transfer learning is (C015)
@@ -280,23 +258,23 @@ def setting_by_hand(other_domain: bool, other_task: bool, source_labels: bool, t
     return "transductive" if source_labels and not target_labels else "outside the scheme"
 
 
+Domain, Task, setting_of = transfer.Domain, transfer.Task, transfer.setting_of
 here, elsewhere = Domain("grey images", "hospital A"), Domain("grey images", "hospital B")
-for other_domain, other_task, s, t in itertools.product([False, True], repeat=4):
-    placed = transfer_setting(
+COMBINATIONS = [tuple(map(bool, case)) for case in np.ndindex(2, 2, 2, 2)]
+for other_domain, other_task, s, t in COMBINATIONS:
+    classes = ("cat", "dog") if other_task else ("ill", "healthy")
+    placed = setting_of(
         (here, Task.of("healthy", "ill", labelled=s)),
-        (
-            elsewhere if other_domain else here,
-            Task.of(*(("cat", "dog") if other_task else ("ill", "healthy")), labelled=t),
-        ),
+        (elsewhere if other_domain else here, Task.of(*classes, labelled=t)),
     )
     assert placed.name == setting_by_hand(other_domain, other_task, s, t)
     assert placed.is_transfer == (other_domain or other_task)
-print("16 combinations: by hand and by the package, the same setting")
+print(f"{len(COMBINATIONS)} combinations: by hand and by the package, the same setting")
 
 # %% [markdown]
-# The fourth answer, "outside the scheme", is no evasion. Two situations satisfy the definition and none of the three
+# The fourth answer, "outside the scheme", is needed. Two situations satisfy the definition and fit none of the three
 # settings: a target that *has* labels although the task is the same (supervised adaptation), and a new task without a
-# single target label (zero-shot). The scheme is from 2010 and shows its age; a program notices what prose glosses over.
+# single target label (zero-shot). The scheme is from 2010; a program finds the gaps that prose leaves open.
 #
 # *Does the code agree with the paper?* The examples that the paper itself gives for its settings, and the borderline
 # cases around them:
@@ -329,12 +307,12 @@ PAPER = [
         "outside the scheme",
     ),
 ]
-rows = [(name, expected, transfer_setting(s, t)) for name, s, t, expected in PAPER]
-record_check(
+rows = [(name, expected, setting_of(s, t)) for name, s, t, expected in PAPER]
+evidence.record_check(
     NOTEBOOK, "settings_as_in_paper", float(np.mean([found.name == expected for _, expected, found in rows]))
 )
 assert all(found.name == expected for _, expected, found in rows)
-pd.DataFrame(
+show.TextTable(
     [{"case": name, "setting": f.name, "spaces": f.spaces, "because": f.reason} for name, _, f in rows]
 )
 
@@ -386,18 +364,19 @@ METHODS = [
     ("few labels and an unlabelled pool", ((scans, disease), (scans, disease_unlabelled)), []),
 ]
 placed = [
-    (name, transfer_setting(*pair), sorted(transfer_approaches(carried))) for name, pair, carried in METHODS
+    (name, setting_of(*pair), sorted(transfer.transfer_approaches(carried)))
+    for name, pair, carried in METHODS
 ]
 adaptation = [
     found for (_, found, _), (_, pair, _) in zip(placed, METHODS, strict=True) if not pair[1][1].labelled
 ]
 adaptation = [found for found in adaptation if found.is_transfer]
-record_check(
+evidence.record_check(
     NOTEBOOK,
     "adaptation_transductive",
     float(np.mean([found.name == "transductive" for found in adaptation])),
 )
-pd.DataFrame(
+show.TextTable(
     [{"method": name, "setting": f.name, "what crosses": ", ".join(a) or "nothing"} for name, f, a in placed]
 )
 
@@ -413,20 +392,17 @@ pd.DataFrame(
 # that does not fit that table is one that came later.
 
 # %%
-used = pd.DataFrame(
+used = [(f.name, a) for _, f, found in placed if f.name in transfer.APPROACHES_IN for a in found]
+show.TextTable(
     [
         {
-            "setting": f.name,
-            "approach": a,
-            "known": "foreseen" if a in APPROACHES_IN[f.name] else "came later",
+            "setting": setting,
+            "approach": approach,
+            "in the table of 2010": "yes" if approach in transfer.APPROACHES_IN[setting] else "no",
+            "methods that the survey names": used.count((setting, approach)),
         }
-        for _, f, approaches in placed
-        if f.name in APPROACHES_IN
-        for a in approaches
+        for setting, approach in sorted(set(used))
     ]
-)
-used.groupby(["setting", "approach"]).known.agg(["first", "size"]).rename(
-    columns={"first": "in the table of 2010", "size": "methods named by the survey"}
 )
 
 # %% [markdown]
@@ -438,28 +414,14 @@ used.groupby(["setting", "approach"]).known.agg(["first", "size"]).rename(
 #
 # The definition says "if the domains differ". With samples in place of distributions, that is a statistical question,
 # and it has two standard answers. Both need a representation. Pixels are one; the pooled features of a pretrained
-# network are another, closer to what a classifier works with. The next cell sends every image that the notebook needs
-# through the frozen network once.
+# network are another, closer to what a classifier works with. The next cell chooses the images and sends each of them
+# through the frozen network once, also the test images as *corrupted* by gamma, blur, noise and, in colour, stain,
+# which a study below uses. The features are kept, so that the second run of this cell takes no time.
 
 
 # %% tags=["nbval-ignore-output"]
-model = zoo.build(backbone, num_classes=2, pretrained=True, seed=0)
-
-
-def features_of(index: np.ndarray, images: np.ndarray | None = None) -> np.ndarray:
-    """Pooled features (n, D) of some cases, whose images may be given in another guise."""
-    cases = archive.subset(index)
-    if images is not None:
-        cases = dataclasses.replace(cases, images=images)
-    return (
-        pooled_features(model, DeviceDataset.from_archive(cases, np.arange(cases.n), device, image_size))
-        .cpu()
-        .numpy()
-    )
-
-
 def at_most(index: np.ndarray, n: int) -> np.ndarray:
-    return nested_subset(archive.labels, index, n, 0) if len(index) > n else index
+    return data.nested_subset(archive.labels, index, n, 0) if len(index) > n else index
 
 
 pool, val, test = (
@@ -476,8 +438,28 @@ targets = {
 }
 for name in sorted(set(others) - set(targets)):
     print(f"domain {name} lacks a class of the source and is no target here")
-pool_features, val_features, test_features = (features_of(index) for index in (pool, val, test))
-target_features = {name: features_of(index) for name, index in targets.items()}
+KINDS = data.corruptions.corruption_kinds(archive.channels)
+
+
+def frozen_features(seed: int) -> dict[str, np.ndarray]:
+    """Pooled features (n, D) of every set of images, by its name."""
+    model = backbones.build(backbone, num_classes=2, pretrained=True, seed=seed)
+
+    def features_of(index: np.ndarray, kind: str = "gamma", severity: int = 0) -> np.ndarray:
+        cases = archive.subset(index)
+        seen = replace(cases, images=data.corruptions.corrupt(cases.images, kind, severity))
+        resident = data.DeviceDataset.from_archive(seen, np.arange(seen.n), device, image_size)
+        return training.pooled_features(model, resident).cpu().numpy()
+
+    plain = {"training": pool, "validation": val, "test": test} | {
+        f"target {n}": i for n, i in targets.items()
+    }
+    corrupted = {f"{k} {level}": features_of(test, k, level) for k in KINDS for level in range(1, 5)}
+    return {name: features_of(index) for name, index in plain.items()} | corrupted
+
+
+features = study.Study.artifact(frozen_features)
+frozen = features(0)
 print(
     f"{len(pool)} training, {len(val)} validation, {len(test)} test images of the source; targets: {list(targets)}"
 )
@@ -530,11 +512,11 @@ def mmd2_by_hand(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
     return within_x + within_y - 2 * kernel(x, y).mean()
 
 
-scaler = StandardScaler().fit(pool_features)
+scaler = preprocessing.StandardScaler().fit(frozen["training"])
 i, j = matched(pool, test, seed=0)
-x, y = scaler.transform(pool_features)[i].astype(float), scaler.transform(test_features)[j].astype(float)
-width = median_bandwidth(x, y)
-assert np.isclose(mmd2_by_hand(x[:40], y[:40], width), mmd2(x[:40], y[:40], width))
+x, y = (scaler.transform(f).astype(float) for f in (frozen["training"][i], frozen["test"][j]))
+width = evaluation.median_bandwidth(x, y)
+assert np.isclose(mmd2_by_hand(x[:40], y[:40], width), evaluation.mmd2(x[:40], y[:40], width))
 print("by hand and by the package: the same MMD")
 
 # %% [markdown]
@@ -542,24 +524,31 @@ print("by hand and by the package: the same MMD")
 # test: mix the two samples, divide them at random, compute again, and see how often chance gives as much.
 #
 # *Do training and test images of the source differ? Do the domains?* Grey is what chance gives; the line is what was
-# found.
+# found. Both are in standard deviations of the permuted values, so that the panels can be compared.
 
 # %% tags=["nbval-ignore-output"]
-comparisons = {"source: training against test": (pool_features[i], test_features[j])}
-blurred = corruptions.corrupt(archive.images[test], "blur", 3)
-comparisons["training against blurred test"] = (pool_features[i], features_of(test, blurred)[j])
-for name, found in list(target_features.items())[:2]:
+comparisons = {
+    "source: training against test": (frozen["training"][i], frozen["test"][j]),
+    "training against blurred test": (frozen["training"][i], frozen["blur 3"][j]),
+}
+for name in list(targets)[:2]:
     a, b = matched(pool, targets[name], seed=0)
-    comparisons[f"source against {name}"] = (pool_features[a], found[b])
-figure, axes = plt.subplots(1, len(comparisons), figsize=(3.4 * len(comparisons), 3.2), squeeze=False)
-for axis, (name, (a, b)) in zip(axes[0], comparisons.items(), strict=True):
-    result = mmd_test(scaler.transform(a), scaler.transform(b), permutations=300, seed=0)
-    axis.hist(result.null, bins=15, color="grey", histtype="stepfilled", label="permuted")
-    axis.axvline(result.statistic, color=sns.color_palette("colorblind")[1], linewidth=3, label="found")
-    axis.set_title(f"{name}\np = {result.p_value:.3f}", fontsize=9)
-    axis.set_xlabel("MMD$^2$")
+    comparisons[f"source against {name}"] = (frozen["training"][a], frozen[f"target {name}"][b])
+tested = {
+    name: evaluation.mmd_test(scaler.transform(a), scaler.transform(b), permutations=300, seed=0)
+    for name, (a, b) in comparisons.items()
+}
+figure, axes = plt.subplots(1, len(tested), figsize=(2.5 * len(tested), 2.8), sharex=True, squeeze=False)
+for axis, (name, result) in zip(axes[0], tested.items(), strict=True):
+    z = (np.append(result.null, result.statistic) - result.null.mean()) / result.null.std()
+    axis.hist(z[:-1], bins=np.linspace(-4, 4, 17), color=show.colour_of("none"), label="permuted")
+    axis.axvline(z[-1], color=show.colour_of("across"), linewidth=3, label="found")
+    axis.set_title(f"{name.replace(' against', chr(10) + 'against')}\np = {result.p_value:.3f}", fontsize=9)
+    axis.set_xscale("symlog", linthresh=5, subs=[2, 4, 6, 8])
+    axis.set_xticks([-4, 0, 4, 20, 100], ["-4", "0", "4", "20", "100"])
+    axis.set_xlabel("MMD$^2$ (SD of chance)")
 axes[0, 0].set_ylabel("permutations")
-axes[0, 0].legend(fontsize=8)
+axes[0, -1].legend(fontsize=8, loc="upper center")
 plt.tight_layout()
 plt.show()
 
@@ -575,12 +564,12 @@ plt.show()
 
 
 def told_apart(x: np.ndarray, y: np.ndarray) -> bool:
-    return mmd_test(x, y, permutations=300, seed=0).p_value <= 0.05
+    return evaluation.mmd_test(x, y, permutations=300, seed=0).p_value <= 0.05
 
 
 for name, (a, b) in comparisons.items():
     one, two = (Domain("features", "not known", scaler.transform(side)) for side in (a, b))
-    found = transfer_setting((one, disease), (two, disease_unlabelled), told_apart)
+    found = setting_of((one, disease), (two, disease_unlabelled), told_apart)
     print(f"{name}: {found.name} ({found.reason})")
 
 # %% [markdown]
@@ -600,67 +589,67 @@ for name, (a, b) in comparisons.items():
 def proxy_a_distance_by_hand(x: np.ndarray, y: np.ndarray, folds: int = 5) -> float:
     cases, side = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
     told = np.empty(len(side), dtype=int)
-    for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=0).split(cases, side):
-        probe = make_pipeline(
-            StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
+    splitter = model_selection.StratifiedKFold(folds, shuffle=True, random_state=0)
+    for train, held_out in splitter.split(cases, side):
+        probe = pipeline.make_pipeline(
+            preprocessing.StandardScaler(),
+            linear_model.LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000),
         )
         told[held_out] = probe.fit(cases[train], side[train]).predict(cases[held_out])
     error = np.mean([np.mean(told[side == s] != s) for s in (0, 1)])
     return 2 * (1 - 2 * error)
 
 
-assert np.isclose(proxy_a_distance_by_hand(x, y), proxy_a_distance(x, y))
+assert np.isclose(proxy_a_distance_by_hand(x, y), evaluation.proxy_a_distance(x, y))
 print("by hand and by the package: the same proxy A-distance")
 
 # %% [markdown]
 # *How far do the domains of our archives lie apart, for the eye of a linear classifier on 16 x 16 pixels?* Each bar is
-# one pair of domains; the bars called halves are a control, a single domain divided at random.
+# one pair of domains; the grey bars are a control, a single domain divided at random.
 
 
 # %% tags=["nbval-ignore-output"]
 def tiny_pixels(found, index: np.ndarray) -> np.ndarray:
-    return DeviceDataset.from_archive(found, index, "cpu", 16).images.flatten(1).numpy() / 255
+    return data.DeviceDataset.from_archive(found, index, "cpu", 16).images.flatten(1).numpy() / 255
 
 
 def independent_cases(found, name: str, seed: int = 0) -> np.ndarray:
     index = np.random.default_rng(seed).permutation(np.flatnonzero(found.domains == name))
     if found.groups is not None:
         index = index[np.unique(found.groups[index], return_index=True)[1]]
-    per_class = [
-        index[found.labels[index] == k][: distance_size // found.n_classes] for k in range(found.n_classes)
-    ]
-    return np.concatenate(per_class)
+    share = distance_size // found.n_classes
+    return np.concatenate([index[found.labels[index] == k][:share] for k in range(found.n_classes)])
 
 
-bars = []
+bars = []  # what is compared, its proxy A-distance, whether it is a control
 for each in dict.fromkeys([dataset, *compare]):
-    if each not in registry.local_names():
-        print(f"{each}: not at hand, left out of the figure")
+    if each not in data.sources.registry.local_names():
+        print(f"{each}: not on this machine, left out of the figure")
         continue
-    found = full if each == dataset else registry.load(each)
+    found = full if each == dataset else data.sources.load(each)
     if found.domains is None:
         print(f"{each}: no domains, so no distance between them")
         continue
-    drawn = {name: independent_cases(found, name) for name in np.unique(found.domains).tolist()}
-    for one, two in itertools.combinations(drawn, 2):
-        distance = proxy_a_distance(tiny_pixels(found, drawn[one]), tiny_pixels(found, drawn[two]))
-        bars.append({"pair": f"{one} - {two}", "archive": each, "proxy A-distance": distance})
-    first = np.random.default_rng(1).permutation(next(iter(drawn.values())))
-    halves = (tiny_pixels(found, half) for half in np.array_split(first, 2))
-    bars.append(
-        {
-            "pair": f"{next(iter(drawn))}, halves",
-            "archive": each,
-            "proxy A-distance": proxy_a_distance(*halves),
-        }
-    )
+    drawn = {
+        name: tiny_pixels(found, independent_cases(found, name)) for name in np.unique(found.domains).tolist()
+    }
+    names = list(drawn)
+    pairs = [(one, two) for place, one in enumerate(names) for two in names[place + 1 :]]
+    bars += [
+        (f"{each}: {one} and {two}", evaluation.proxy_a_distance(drawn[one], drawn[two]), False)
+        for one, two in pairs
+    ]
+    halves = np.array_split(np.random.default_rng(1).permutation(drawn[names[0]]), 2)
+    bars.append((f"{each}: halves of {names[0]}", evaluation.proxy_a_distance(*halves), True))
 if bars:
-    figure, axis = plt.subplots(figsize=(7, 0.45 * len(bars) + 1.2))
-    sns.barplot(pd.DataFrame(bars), x="proxy A-distance", y="pair", hue="archive", dodge=False, ax=axis)
-    axis.set_xlim(min(-0.5, *(bar["proxy A-distance"] for bar in bars)), 2)
+    what, distance, control = zip(*bars, strict=True)
+    figure, axis = plt.subplots(figsize=(8, 0.35 * len(bars) + 1))
+    colours = [show.colour_of("none" if plain else "across") for plain in control]
+    axis.barh([text.replace("_", " ") for text in what], distance, color=colours)
+    axis.invert_yaxis()
+    axis.set_xlim(min(-0.5, *distance), 2)
     axis.axvline(0, color="black", linewidth=1)
-    axis.set_ylabel("")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axis.set_xlabel("proxy A-distance (0: alike, 2: every image tells)")
     plt.show()
 
 # %% [markdown]
@@ -678,142 +667,182 @@ if bars:
 # *What do the shifts look like?*
 
 # %% tags=["nbval-ignore-output"]
-kinds = corruptions.corruption_kinds(archive.channels)
-figure, axes = plt.subplots(len(kinds), 5, figsize=(8, 1.7 * len(kinds)))
-for row, kind in zip(axes, kinds, strict=True):
-    for severity, axis in enumerate(row):
-        shown = corruptions.corrupt(archive.images[test[:1]], kind, severity)[0]
-        axis.imshow(shown, cmap="gray", vmin=0, vmax=255)
-        axis.set_title(f"{kind}, severity {severity}", fontsize=8)
-        axis.axis("off")
-figure.suptitle("values 0 to 255", fontsize=9)
-plt.tight_layout()
-plt.show()
+show.strip(
+    [
+        data.corruptions.corrupt(archive.images[test[:1]], kind, severity)[0]
+        for kind in KINDS
+        for severity in range(5)
+    ],
+    [f"{kind}, severity {severity}" for kind in KINDS for severity in range(5)],
+    columns=5,
+)
 
 # %% [markdown]
 # These shifts touch the acquisition and not the anatomy, so the true label of every image stays what it was. That
 # makes them *covariate* shifts in the language of the next section, at least as long as the disease remains visible;
 # the strongest blur may well erase what the label rests on, and then no method can bring it back.
 #
-# A trial fits a linear probe on the frozen features of unshifted training images and measures three things under one
-# shift: the AUROC, its drop from severity 0, and the two distances between training images and shifted test images.
+# The study fits a linear probe on the frozen features of uncorrupted training images and measures, under each shift, the
+# AUROC (the probability that an ill case gets a higher score than a healthy one: .5 is guessing, 1 is perfect), its drop
+# from severity 0, and the two distances between training images and shifted test images. It repeats this for several
+# *seeds*, each with training images of its own, because a single repetition cannot tell an effect from luck.
+
 
 # %% tags=["nbval-ignore-output"]
-shifted_features = {
-    (kind, severity): features_of(test, corruptions.corrupt(archive.images[test], kind, severity))
-    if severity
-    else test_features
-    for kind in kinds
-    for severity in range(5)
-}
-pool_labels, val_labels, test_labels = (archive.labels[index] for index in (pool, val, test))
+CONDITIONS = [(kind, severity) for kind in KINDS for severity in range(5)]
 
 
-def linear_probe(features: np.ndarray, labels: np.ndarray):
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)).fit(features, labels)
+def probe_of(seed: int):
+    """A linear probe, fitted on the training images that the seed draws."""
+    drawn = data.nested_subset(archive.labels, pool, min(train_size, len(pool)), seed)
+    probe = pipeline.make_pipeline(
+        preprocessing.StandardScaler(), linear_model.LogisticRegression(C=0.01, max_iter=2000)
+    )
+    return probe.fit(features(0)["training"][np.searchsorted(pool, drawn)], archive.labels[drawn])
+
+
+def all_conditions(seed: int) -> dict[str, np.ndarray]:
+    """AUROC, its drop and both distances of one probe, each (conditions,) in the order of CONDITIONS."""
+    found, probe, truth = features(0), probe_of(seed), archive.labels[test]
+    i, j = matched(pool, test, seed)
+    near = probe[0].transform(found["training"][i])
+    rows = {}
+    for name in dict.fromkeys(
+        "test" if severity == 0 else f"{kind} {severity}" for kind, severity in CONDITIONS
+    ):
+        far = probe[0].transform(found[name][j])
+        score = evaluation.auroc(truth, probe.predict_proba(found[name]))
+        rows[name] = score, evaluation.mmd2(near, far), evaluation.proxy_a_distance(near, far, seed=seed)
+    table = np.array(
+        [rows["test" if severity == 0 else f"{kind} {severity}"] for kind, severity in CONDITIONS]
+    )
+    drop = rows["test"][0] - table[:, 0]
+    return {"auroc": table[:, 0], "auroc_drop": drop, "mmd2": table[:, 1], "proxy_a_distance": table[:, 2]}
+
+
+under_shift = study.Study.artifact(all_conditions)
 
 
 def graded_shift(arm: str, seed: int, shift: str, severity: int) -> dict:
-    drawn = nested_subset(archive.labels, pool, min(train_size, len(pool)), seed)
-    train = np.searchsorted(pool, drawn)
-    probe = linear_probe(pool_features[train], pool_labels[train])
-    seen = shifted_features[shift, severity]
-    unshifted, found = (auroc(test_labels, probe.predict_proba(f)) for f in (test_features, seen))
-    i, j = matched(pool, test, seed)
-    a, b = (probe[0].transform(f) for f in (pool_features[i], seen[j]))
-    return {
-        "auroc": found,
-        "auroc_drop": unshifted - found,
-        "mmd2": mmd2(a, b),
-        "proxy_a_distance": proxy_a_distance(a, b, seed=seed),
-    }
+    place = CONDITIONS.index((shift, severity))
+    return {metric: float(values[place]) for metric, values in under_shift(seed).items()}
 
 
-# %% tags=["nbval-ignore-output"]
-shared = {
-    "notebook": NOTEBOOK,
-    "data": archive,
-    "source_domain": source,
-    "n_test": len(test),
-}
-graded = Study(
+shared = {"notebook": NOTEBOOK, "data": archive, "source_domain": source, "n_test": len(test)}
+graded = study.Study(
     "graded_shift",
     trial=graded_shift,
     arms=["linear_probe"],
     seeds=range(seeds),
-    factors={"shift": kinds, "severity": list(range(5))},
+    factors={"shift": KINDS, "severity": list(range(5))},
     directions={"auroc_drop": "lower", "mmd2": "lower", "proxy_a_distance": "lower"},
     **shared,
 ).run()
-wide = graded.pivot(index=["shift", "severity", "seed"], columns="metric", values="value").reset_index()
-wide.groupby(["shift", "severity"], sort=False)[
-    ["auroc", "auroc_drop", "mmd2", "proxy_a_distance"]
-].mean().round(3)
 
 # %% [markdown]
-# *What does each shift cost, and does the cost follow the distance?* Left: the drop in AUROC along severity, with one
-# standard deviation over seeds. Right: the same drops against the proxy A-distance that goes with them, one point a
-# seed and condition.
+# *What does each shift cost?* Left what this run has just measured, right the reference run, which is kept with the
+# project. Lines are means over seeds, upright bars are 95 % intervals of the mean, small dots are single seeds.
+
 
 # %% tags=["nbval-ignore-output"]
-figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
-sns.lineplot(
-    wide,
-    x="severity",
-    y="auroc_drop",
-    hue="shift",
-    style="shift",
-    markers=True,
-    errorbar=("sd", 1),
-    ax=axes[0],
-)
-sns.scatterplot(
-    wide, x="proxy_a_distance", y="auroc_drop", hue="shift", style="shift", ax=axes[1], legend=False
-)
-axes[0].set_ylabel("drop in AUROC from severity 0")
-axes[0].set_xlabel("severity")
-axes[0].set_xticks(range(5))
-axes[1].set_xlabel("proxy A-distance, training to shifted test images")
-for axis in axes:
+def drop_along_severity(records, **options) -> show.Drawing:
+    """One line for each kind of shift."""
+    by_kind = records.assign(arm=records["shift"]).drop(columns="shift")
+    return show.plot_curves(by_kind, "auroc_drop", "severity", **options)
+
+
+CHEST = {"notebook": NOTEBOOK, "datasets": ["chest_xray_64"], "labels": LABELS}
+show.side_by_side(drop_along_severity, graded, study="graded_shift", **CHEST)
+
+# %% [markdown]
+# *How much is lost under the strongest shift of each kind?*
+
+# %% tags=["nbval-ignore-output"]
+probe_drop = ("linear_probe", "auroc_drop")
+strongest = {"by": "shift", "where": lambda records: records["severity"] == 4, "study": "graded_shift"}
+show.in_both_runs(show.arm_sentence, graded, *probe_drop, **strongest, **CHEST)
+
+# %% [markdown]
+# On the chest X-rays gamma, which changes every grey value, costs almost nothing; blur and noise take most of what the
+# probe had learnt. *Does the cost follow the distance?* The same drops, against the proxy A-distance that goes with
+# them, one point for each seed and condition.
+
+# %% tags=["nbval-ignore-output"]
+runs = {
+    "this run": graded,
+    "reference: chest X-rays": show.reference_records(NOTEBOOK, "graded_shift", datasets=["chest_xray_64"]),
+}
+runs = {name: records for name, records in runs.items() if records is not None}
+figure, axes = plt.subplots(1, len(runs), figsize=(4.9 * len(runs), 3.4), sharey=True, squeeze=False)
+for axis, (name, records) in zip(axes[0], runs.items(), strict=True):
+    wide = records.pivot_table(index=["shift", "severity", "seed"], columns="metric", values="value")
+    for kind, marker in zip(KINDS, "osD^", strict=False):
+        points = wide[wide.index.get_level_values("shift") == kind]
+        axis.plot(
+            points["proxy_a_distance"],
+            points["auroc_drop"],
+            marker,
+            color=show.colour_of(kind),
+            alpha=0.7,
+            label=kind,
+        )
     axis.axhline(0, color="black", linewidth=1)
+    axis.set_title(name)
+    axis.set_xlabel("proxy A-distance (2: every image tells)")
+axes[0, 0].set_ylabel("drop in AUROC from severity 0")
+axes[0, 0].legend()
 plt.tight_layout()
 plt.show()
 
 # %% [markdown]
-# The panel on the right is the statement under test. If points rise from left to right, distance predicts loss. If the
-# kinds of shift form separate branches, then equal distance can mean unequal harm, and the distance measures that
-# *something* changed rather than whether it matters. Note also where the scale ends: once every image can be told
-# apart, the proxy A-distance stays at 2, however bad the images get.
+# Little is lost while the distance is small, and all large drops lie far to the right: distance predicts loss. But a
+# large distance need not mean a large loss. On the chest X-rays the strongest gamma is almost as far away as a blur that
+# costs several times as much. A distance measures that *something* changed, not whether it matters. Note also where the
+# scale ends. Once every image can be told apart, the proxy A-distance stays at 2, however bad the images get.
 #
 # The register's rule needs one number a seed. The conditions of a seed are ranked by their proxy A-distance (ties, which
-# occur at the end of the scale, by MMD), and Spearman's correlation of that rank with the drop is taken. Unshifted
+# occur at the end of the scale, by MMD), and Spearman's correlation of that rank with the drop is taken. Uncorrupted
 # images enter once.
 
 
 # %% tags=["nbval-ignore-output"]
 def drop_by_distance(arm: str, seed: int, distance_rank: int) -> dict:
     """Drop in AUROC under the condition with that rank of distance, the nearest first."""
-    return {"auroc_drop": RANKED[seed][distance_rank - 1]}
+    found = under_shift(seed)
+    once = [k for k, (kind, severity) in enumerate(CONDITIONS) if severity or kind == KINDS[0]]
+    nearest_first = sorted(once, key=lambda k: (found["proxy_a_distance"][k], found["mmd2"][k]))
+    return {"auroc_drop": float(found["auroc_drop"][nearest_first[distance_rank - 1]])}
 
 
-RANKED = {}
-for seed, rows in wide.groupby("seed"):
-    conditions = rows[(rows.severity > 0) | (rows["shift"] == kinds[0])]
-    ordered = conditions.sort_values(["proxy_a_distance", "mmd2"]).auroc_drop
-    RANKED[int(seed)] = [float(value) for value in ordered]
-by_rank = Study(
+by_rank = study.Study(
     "drop_by_distance",
     trial=drop_by_distance,
     arms=["linear_probe"],
     seeds=range(seeds),
-    factors={"distance_rank": list(range(1, 4 * len(kinds) + 2))},
+    factors={"distance_rank": list(range(1, 4 * len(KINDS) + 2))},
     directions={"auroc_drop": "lower"},
     **shared,
-).run(progress=False)
-correlation = by_rank.groupby("seed")[["distance_rank", "value"]].apply(
-    lambda t: stats.spearmanr(t.distance_rank, t.value).statistic
-)
-correlation.rename("Spearman's correlation of distance rank and drop").to_frame().round(3)
+).run()
+rows = []
+for name, records in {
+    "this run": by_rank,
+    "reference": show.reference_records(NOTEBOOK, "drop_by_distance"),
+}.items():
+    for place, part in records.groupby("dataset") if records is not None else ():
+        ranks = part.pivot_table(index="seed", columns="distance_rank", values="value").T
+        found = ranks.corrwith(ranks.index.to_series(), method="spearman")
+        rows.append(
+            {
+                "run": name,
+                "images": LABELS.get(place, place),
+                "seeds": len(found),
+                "mean": found.mean(),
+                "smallest": found.min(),
+                "largest": found.max(),
+            }
+        )
+print("Spearman's correlation of distance rank and drop in AUROC")
+show.TextTable(rows)
 
 # %% [markdown]
 # ### The shift that nobody simulated
@@ -824,16 +853,14 @@ correlation.rename("Spearman's correlation of distance rank and drop").to_frame(
 
 # %% tags=["nbval-ignore-output"]
 def domain_shift(arm: str, seed: int, target: str) -> dict:
-    drawn = nested_subset(archive.labels, pool, min(train_size, len(pool)), seed)
-    train = np.searchsorted(pool, drawn)
-    probe = linear_probe(pool_features[train], pool_labels[train])
-    if arm == "within":
-        return {"auroc": auroc(test_labels, probe.predict_proba(test_features))}
-    return {"auroc": auroc(archive.labels[targets[target]], probe.predict_proba(target_features[target]))}
+    name, cases = ("test", test) if arm == "within" else (f"target {target}", targets[target])
+    scores = probe_of(seed).predict_proba(features(0)[name])
+    return {"auroc": evaluation.auroc(archive.labels[cases], scores)}
 
 
+crossing = None
 if targets:
-    crossing = Study(
+    crossing = study.Study(
         "domain_shift",
         trial=domain_shift,
         arms=["within", "across"],
@@ -841,24 +868,17 @@ if targets:
         factors={"target": list(targets)},
         **shared,
     ).run()
-    figure, axis = plt.subplots(figsize=(7, 3.4))
-    sns.pointplot(
-        crossing, x="target", y="value", hue="arm", dodge=0.2, linestyle="none", errorbar=("sd", 1), ax=axis
-    )
-    axis.axhline(0.5, color="grey", linestyle=":", label="chance")
-    axis.set_ylabel("test AUROC (bar: 1 SD over seeds)")
-    axis.set_xlabel(f"target domain (source: {source})")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    plt.show()
-else:
-    print(f"{dataset} has no second domain with all classes of the source: nothing to cross here")
+KEPT = {"notebook": NOTEBOOK, "labels": LABELS}
+display(show.side_by_side(show.plot_arms, crossing, "auroc", by="target", study="domain_shift", **KEPT))
+pair = ("across", "within", "auroc")
+show.in_both_runs(show.difference_sentence, crossing, *pair, by="target", study="domain_shift", **KEPT)
 
 # %% [markdown]
 # A drop here has several possible causes at once. Between hospitals not only scanners change but also patients,
 # referral, and the way labels were made. If the labels mean something else in the target, no alignment of images can
 # repair the loss, and the next section shows why. Phantoms are kinder: their scanners differ in acquisition alone.
 #
-# ## Three kinds of shift, and what weighting can repair (C058)
+# ## Three kinds of shift, and which can be repaired (C058)
 #
 # The survey says that domain adaptation is for tasks that stay alike while the distribution changes. A joint
 # distribution can change in several places, and the factorisations $P(x)P(y \mid x) = P(y)P(x \mid y)$ name them:
@@ -871,7 +891,7 @@ else:
 # group, and two signs. In one group the disease shows in the first sign, in the other group in the second one.
 
 # %%
-PATIENTS = np.array(list(itertools.product([-1, 1], repeat=3)))  # group, first sign, second sign
+PATIENTS = np.array(list(np.ndindex(2, 2, 2))) * 2 - 1  # group, first sign, second sign; each -1 or 1
 
 
 def joint_table(second_group: float, swapped: bool = False) -> np.ndarray:
@@ -886,33 +906,32 @@ def joint_table(second_group: float, swapped: bool = False) -> np.ndarray:
 SOURCE = joint_table(0.15)
 rarer = SOURCE / SOURCE.sum(0) * [0.15, 0.85]
 TARGETS = {"covariate": joint_table(0.85), "label": rarer, "concept": joint_table(0.15, swapped=True)}
-named = {name: distribution_shift(SOURCE, table) for name, table in TARGETS.items()}
-named["none"] = distribution_shift(SOURCE, SOURCE)
-record_check(
-    NOTEBOOK, "shift_kinds_recognised", float(np.mean([found.name == name for name, found in named.items()]))
-)
-pd.DataFrame(
+named = {name: transfer.distribution_shift(SOURCE, table) for name, table in TARGETS.items()}
+named["none"] = transfer.distribution_shift(SOURCE, SOURCE)
+recognised = float(np.mean([found.name == name for name, found in named.items()]))
+evidence.record_check(NOTEBOOK, "shift_kinds_recognised", recognised)
+CHANGES = {True: "changes", False: "stays"}
+show.TextTable(
     [
         {
-            "made as": k,
+            "made as": name,
             "recognised as": f.name,
-            "P(x)": f.inputs,
-            "P(y)": f.labels,
-            "P(y|x)": f.concept,
-            "P(x|y)": f.appearance,
+            "P(x)": CHANGES[f.inputs],
+            "P(y)": CHANGES[f.labels],
+            "P(y|x)": CHANGES[f.concept],
+            "P(x|y)": CHANGES[f.appearance],
         }
-        for k, f in named.items()
+        for name, f in named.items()
     ]
 )
 
 # %% [markdown]
 # Each row says which parts change. Label shift moves $P(y \mid x)$ too: a predictive function that was right in the
-# source is wrong in the target, although the disease looks the same. In Pan and Yang's terms that is a change of task;
-# only covariate shift leaves the task alone, and only covariate shift is what adaptation without target labels is
-# entitled to.
+# source is wrong in the target, although the disease looks the same. In Pan and Yang's terms that is a change of task.
+# Even so, two of the three shifts can be corrected *without a single target label*, each by what stays the same.
 #
-# The oldest remedy is **importance weighting**: count each source case by $w(x) = P_T(x) / P_S(x)$. The ratio can be had
-# from a classifier that tells target from source, by Bayes' rule. Nothing in it looks at a target label.
+# **Covariate shift.** $P(y \mid x)$ stays, so count each source case by $w(x) = P_T(x) / P_S(x)$ (Shimodaira 2000). The
+# ratio comes from a classifier that tells target from source, by Bayes' rule:
 
 
 # %%
@@ -920,7 +939,7 @@ def importance_weights(source_x: np.ndarray, target_x: np.ndarray) -> np.ndarray
     """w(x) = P(target | x) / P(source | x) * n_source / n_target, (n_source,), from a logistic classifier."""
     both = np.concatenate([source_x, target_x])
     side = np.repeat([0, 1], [len(source_x), len(target_x)])
-    p_target = LogisticRegression(C=100).fit(both, side).predict_proba(source_x)[:, 1]
+    p_target = linear_model.LogisticRegression(C=100).fit(both, side).predict_proba(source_x)[:, 1]
     return p_target / (1 - p_target) * len(source_x) / len(target_x)
 
 
@@ -929,21 +948,51 @@ def draw_patients(table: np.ndarray, n: int, rng: np.random.Generator) -> tuple[
     return PATIENTS[cell // 2], cell % 2
 
 
-rng = np.random.default_rng(0)
-xs, xt = draw_patients(SOURCE, 20_000, rng)[0], draw_patients(TARGETS["covariate"], 20_000, rng)[0]
+dice = np.random.default_rng(0)
+xs, xt = draw_patients(SOURCE, 20_000, dice)[0], draw_patients(TARGETS["covariate"], 20_000, dice)[0]
 w = importance_weights(xs, xt)
 exact = {-1: 0.15 / 0.85, 1: 0.85 / 0.15}
 assert all(abs(w[xs[:, 0] == g].mean() / exact[g] - 1) < 0.1 for g in (-1, 1))
-print(
-    f"estimated weights match the exact ones; {len(w):,} weighted cases count as {w.sum() ** 2 / (w**2).sum():,.0f}"
-)
+print(f"weights match the exact ones; {len(w):,} weighted cases count as {w.sum() ** 2 / (w**2).sum():,.0f}")
 
 # %% [markdown]
 # The last number is the effective sample size. Weighting pays for its correction with variance: most of the source
 # counts for little, and a few cases have to speak for the target.
 #
-# *Which shift does weighting repair?* The classifier is linear, so that it cannot express "one sign here, the other
-# there" and has to choose whom to serve. The oracle was trained on target labels, which adaptation does not have.
+# **Label shift.** $P(x \mid y)$ stays, so only the share of each class, $P(y)$, has to be found. Bayes' rule turns a
+# belief of the source model into one for other shares, and the mean belief over unlabelled target cases is a better
+# guess of the shares. Repeat until nothing changes: this is the EM algorithm of Saerens and colleagues (2002). Lipton and
+# colleagues (2018) solve the same problem from the confusion matrix.
+
+
+# %% tags=["nbval-ignore-output"]
+def with_shares(belief: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """P(y | x) (n, K) of a model whose classes had the shares `old` (K,), for the shares `new` (K,)."""
+    weighted = belief * new / old
+    return weighted / weighted.sum(axis=1, keepdims=True)
+
+
+def target_shares(belief: np.ndarray, old: np.ndarray, rounds: int = 200) -> np.ndarray:
+    """Shares of the classes (K,) among unlabelled target cases, from the source model's belief on them."""
+    new = old
+    for _ in range(rounds):
+        new = with_shares(belief, old, new).mean(axis=0)
+    return new
+
+
+(x, y), (xt, _) = (draw_patients(table, 20_000, dice) for table in (SOURCE, TARGETS["label"]))
+old = np.bincount(y) / len(y)
+new = target_shares(linear_model.LogisticRegression().fit(x, y).predict_proba(xt), old)
+assert abs(new[1] - TARGETS["label"].sum(axis=0)[1]) < 0.03
+print(
+    f"share of ill patients: {old[1]:.2f} in the source, {new[1]:.3f} estimated in the target without its labels"
+)
+
+# %% [markdown]
+# *Which remedy repairs which shift?* The classifier is linear, so that it cannot express "one sign here, the other
+# there" and has to choose whom to serve. The grey arm was trained on target labels, which adaptation does not have. Two
+# things can go wrong and are measured apart: the ranking of the patients (AUROC), and their probabilities (**Brier
+# score**, the mean squared error of the probabilities, 0 for perfect ones).
 
 
 # %% tags=["nbval-ignore-output"]
@@ -954,50 +1003,46 @@ def toy_shifts(arm: str, seed: int, shift: str) -> dict:
         for table, n in ((SOURCE, 500), (TARGETS[shift], 500), (TARGETS[shift], 4000))
     )
     if arm == "target_oracle":
-        fitted = LogisticRegression().fit(xt, yt)
+        fitted = linear_model.LogisticRegression().fit(xt, yt)
     else:
         weights = importance_weights(x, xt) if arm == "importance_weighted" else None
-        fitted = LogisticRegression().fit(x, y, sample_weight=weights)
-    p = fitted.predict_proba(x_test)[:, 1]
-    return {"auroc": float(roc_auc_score(y_test, p)), "accuracy": float(((p > 0.5) == y_test).mean())}
+        fitted = linear_model.LogisticRegression().fit(x, y, sample_weight=weights)
+    belief = fitted.predict_proba(x_test)
+    if arm == "prior_adapted":
+        old = np.bincount(y, minlength=2) / len(y)
+        belief = with_shares(belief, old, target_shares(fitted.predict_proba(xt), old))
+    values = evaluation.all_metrics(y_test, belief)
+    return {name: values[name] for name in ("auroc", "accuracy", "brier")}
 
 
-toy = Study(
+toy = study.Study(
     "toy_shifts",
     notebook=NOTEBOOK,
     trial=toy_shifts,
-    arms=["source_only", "importance_weighted", "target_oracle"],
+    arms=["source_only", "importance_weighted", "prior_adapted", "target_oracle"],
     seeds=range(toy_seeds),
     factors={"shift": list(TARGETS)},
-    data=DataIdentity("phantoms_toy_patients", "drawn in the trial", synthetic=True),
+    data=study.DataIdentity("phantoms_toy_patients", "drawn in the trial", synthetic=True),
     n_test=4000,
 ).run()
-grid = sns.catplot(
-    toy,
-    x="shift",
-    y="value",
-    hue="arm",
-    col="metric",
-    kind="point",
-    dodge=0.35,
-    linestyle="none",
-    errorbar=("sd", 1),
-    height=3.4,
-    aspect=1.2,
-)
-grid.set_axis_labels("kind of shift", "on target cases (bar: 1 SD over seeds)")
-plt.show()
+TOY = {"by": "shift", "study": "toy_shifts", **KEPT}
+display(show.side_by_side(show.plot_arms, toy, "auroc", **TOY))
+show.in_both_runs(show.difference_sentence, toy, "importance_weighted", "source_only", "auroc", **TOY)
+
+# %% tags=["nbval-ignore-output"]
+display(show.plot_arms(toy, "brier", by="shift", labels=LABELS, title="this run: toy patients"))
+show.difference_sentence(toy, "prior_adapted", "source_only", "brier", by="shift", labels=LABELS)
 
 # %% [markdown]
 # Under covariate shift the weighted model serves the group that the target is made of, and closes most of the distance
-# to the oracle. Under concept shift the inputs look alike on both sides, the weights are all near one, and nothing
-# happens, while the oracle shows how much is lost. Under label shift the ranking of cases, which AUROC measures, has
-# little to gain; the accuracy panel shows what a wrong prior costs, and how far weighting by $x$ happens to follow it.
-# The remedy there is to re-weight classes, not cases.
+# to the model with target labels. Under label shift the ranking was right all the time, so AUROC has nothing to gain;
+# the probabilities were wrong, and re-estimated class shares bring them close to those of the grey arm, without a
+# single target label. Under concept shift the inputs look alike on both sides, neither remedy finds anything to do, and
+# the grey arm shows how much is lost: here target labels are needed.
 #
-# The lesson is uncomfortable for anybody with two unlabelled sets of images in hand. Covariate and label shift both
-# move $P(x)$. A distance between images tells that something changed; it cannot tell which factor did, and so it
-# cannot tell whether adaptation will help.
+# **Choose the remedy by what stays the same**, and say why you believe that it does: the remedy for the one shift does
+# nothing for the other. A distance between images does not help to choose. Covariate and label shift both move $P(x)$,
+# and the distance cannot tell which of them did.
 #
 # ## Study 2: few labels and many images (C011)
 #
@@ -1018,29 +1063,29 @@ plt.show()
 # consistency cost ramps up slowly, because at first the teacher knows nothing.
 
 # %%
-reduce = make_pipeline(StandardScaler(), PCA(min(64, len(pool) - 1), random_state=0)).fit(pool_features)
-unit = reduce.transform(pool_features).std()
-P, V, T = (reduce.transform(f).astype(float) / unit for f in (pool_features, val_features, test_features))
+reduce = pipeline.make_pipeline(
+    preprocessing.StandardScaler(), decomposition.PCA(min(64, len(pool) - 1), random_state=0)
+).fit(frozen["training"])
+unit = reduce.transform(frozen["training"]).std()
+P, V, T = (reduce.transform(frozen[name]).astype(float) / unit for name in ("training", "validation", "test"))
 
 
-def as_set(features: np.ndarray, labels: np.ndarray) -> FeatureSet:
-    return FeatureSet(
+def as_set(features: np.ndarray, labels: np.ndarray) -> training.FeatureSet:
+    return training.FeatureSet(
         torch.from_numpy(features).float().to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
     )
 
 
-def fresh_network(seed: int) -> nn.Module:
+def fresh_network(seed: int) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(P.shape[1], 64), nn.ReLU(), nn.Linear(64, archive.n_classes)).to(
-            device
-        )
+        layers = torch.nn.Linear(P.shape[1], 64), torch.nn.ReLU(), torch.nn.Linear(64, archive.n_classes)
+        return torch.nn.Sequential(*layers).to(device)
 
 
-def mean_teacher_by_hand(
-    student: nn.Module, known, more, config: MeanTeacherConfig, noise: float, seed: int
-) -> nn.Module:
-    teacher, draw = copy.deepcopy(student), torch.Generator().manual_seed(seed)
+def mean_teacher_by_hand(known, more, config, noise: float, seed: int) -> torch.nn.Module:
+    student, teacher = fresh_network(0), fresh_network(0)
+    draw = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(
         student.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
@@ -1054,7 +1099,7 @@ def mean_teacher_by_hand(
         ramp = np.exp(-5 * (1 - min(1, step / (config.ramp_up * config.steps))) ** 2)
         consistency = ((ours.softmax(1) - theirs.softmax(1)) ** 2).mean()
         loss = (
-            F.cross_entropy(ours[: len(some)], known.labels[some.to(device)])
+            torch.nn.functional.cross_entropy(ours[: len(some)], known.labels[some.to(device)])
             + config.consistency * ramp * consistency
         )
         optimiser.zero_grad()
@@ -1066,12 +1111,14 @@ def mean_teacher_by_hand(
     return teacher
 
 
-few = nested_subset(archive.labels, pool, min(label_counts[0], len(pool)), 0)
-known, more = as_set(P[np.searchsorted(pool, few)], archive.labels[few]), as_set(P, np.zeros(len(P)))
-config = MeanTeacherConfig(steps=20)
-ours = mean_teacher_by_hand(fresh_network(0), known, more, config, 0.5, seed=1)
-theirs = train_mean_teacher(
-    fresh_network(0), known, more, None, config, perturb=gaussian_noise(0.5), seed=1
+few = data.nested_subset(archive.labels, pool, min(label_counts[0], len(pool)), 0)
+known = as_set(P[np.searchsorted(pool, few)], archive.labels[few])
+more = as_set(P, np.zeros(len(P)))
+config = transfer.MeanTeacherConfig(steps=20)
+ours = mean_teacher_by_hand(known, more, config, 0.5, seed=1)
+noisy = transfer.gaussian_noise(0.5)
+theirs = transfer.train_mean_teacher(
+    fresh_network(0), known, more, None, config, perturb=noisy, seed=1
 ).teacher
 assert all(
     torch.allclose(a, b, atol=1e-4) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)
@@ -1082,12 +1129,12 @@ print("20 steps by hand and by the package: the same teacher")
 # Fairness again decides what the comparison means. All arms see the same frozen features, reduced to their main
 # components *on the whole pool*, so even the supervised arms profit a little from unlabelled images. Each arm tries
 # three values of its most important setting, and the same validation images choose. And the mean teacher is not
-# compared with logistic regression, which is another model, but with **supervised network**: the same network, noise,
-# averaging and number of steps, with the consistency cost at zero.
+# compared with logistic regression, which is another model, but with **a network on the labels alone**: the same
+# network, noise, averaging and number of steps, with the consistency cost at zero.
 
 
 # %%
-def spread(spreading: LabelSpreading, y: np.ndarray, f: np.ndarray) -> np.ndarray:
+def spread(spreading, y: np.ndarray, f: np.ndarray) -> np.ndarray:
     """Probabilities; a case too far away for any label to reach it gets the shares of the labelled classes."""
     scores = spreading.predict_proba(f)
     unreached = ~np.isfinite(scores).all(axis=1)
@@ -1097,107 +1144,86 @@ def spread(spreading: LabelSpreading, y: np.ndarray, f: np.ndarray) -> np.ndarra
 
 def candidates(arm: str, train: np.ndarray, rest: np.ndarray, seed: int):
     """Three fitted functions from features to probabilities, one for each value of the arm's main setting."""
-    x, y = P[train], pool_labels[train]
+    x, y = P[train], archive.labels[pool[train]]
     both, partly = np.concatenate([x, P[rest]]), np.concatenate([y, np.full(len(rest), -1)])
     for level in range(3):
+        base = linear_model.LogisticRegression(C=(0.01, 0.1, 1)[level], max_iter=2000)
         if arm == "supervised":
-            yield LogisticRegression(C=(0.01, 0.1, 1)[level], max_iter=2000).fit(x, y).predict_proba
+            yield base.fit(x, y).predict_proba
         elif arm == "self_training":
-            base = LogisticRegression(C=(0.01, 0.1, 1)[level], max_iter=2000)
-            yield SelfTrainingClassifier(base, threshold=0.8).fit(both, partly).predict_proba
+            yield semi_supervised.SelfTrainingClassifier(base, threshold=0.8).fit(both, partly).predict_proba
         elif arm == "label_spreading":
-            gamma = (0.1, 0.3, 1)[level] / median_bandwidth(P[train], P[rest]) ** 2
-            spreading = LabelSpreading(kernel="rbf", gamma=gamma, max_iter=200)
-            yield partial(spread, spreading.fit(both, partly), y)
+            gamma = (0.1, 0.3, 1)[level] / evaluation.median_bandwidth(P[train], P[rest]) ** 2
+            spreading = semi_supervised.LabelSpreading(kernel="rbf", gamma=gamma, max_iter=200)
+            spreading.fit(both, partly)
+            yield lambda f, fitted=spreading, y=y: spread(fitted, y, f)
         else:
             setting = {"consistency": 0.0, "weight_decay": (0.01, 0.1, 1.0)[level]}
             if arm == "mean_teacher":
                 setting = {"consistency": (3.0, 10.0, 30.0)[level]}
-            config = MeanTeacherConfig(steps=teacher_steps, **setting)
+            config = transfer.MeanTeacherConfig(steps=teacher_steps, **setting)
             known, more = as_set(x, y), as_set(P[rest], np.zeros(len(rest)))
-            result = train_mean_teacher(
-                fresh_network(seed), known, more, None, config, perturb=gaussian_noise(0.5), seed=seed
+            result = transfer.train_mean_teacher(
+                fresh_network(seed),
+                known,
+                more,
+                None,
+                config,
+                perturb=transfer.gaussian_noise(0.5),
+                seed=seed,
             )
-            yield lambda f, teacher=result.teacher: predict(teacher, as_set(f, np.zeros(len(f))), None)
+            yield lambda f, teacher=result.teacher: training.predict(
+                teacher, as_set(f, np.zeros(len(f))), None
+            )
 
 
 def few_labels(arm: str, seed: int, n_labelled: int) -> dict:
-    seed_everything(seed)
-    train = np.searchsorted(pool, nested_subset(archive.labels, pool, n_labelled, seed))
+    study.seed_everything(seed)
+    train = np.searchsorted(pool, data.nested_subset(archive.labels, pool, n_labelled, seed))
     rest = np.setdiff1d(np.arange(len(pool)), train)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # self-training says when no prediction is confident; it then is supervised
-        best = max(candidates(arm, train, rest, seed), key=lambda p: auroc(val_labels, p(V)))
+        # Self-training says when no prediction is confident; it then is supervised learning.
+        warnings.simplefilter("ignore")
+        found = candidates(arm, train, rest, seed)
+        best = max(found, key=lambda p: evaluation.auroc(archive.labels[val], p(V)))
         scores = best(T)
     return {
-        "auroc": auroc(test_labels, scores),
-        "predictions": Predictions(cases=test, labels=test_labels, scores=scores),
+        "auroc": evaluation.auroc(archive.labels[test], scores),
+        "predictions": study.Predictions(cases=test, labels=archive.labels[test], scores=scores),
     }
 
 
 # %% [markdown]
-# *Does the unlabelled pool help?* Dots are single seeds; the thick mark is their mean with its 95 % t-interval.
+# *Does the unlabelled pool help?* By default nothing is trained here, since an effect of this size cannot be seen in
+# half a minute; `train_few_labels` turns the study on. The seeds are paired, so the figure shows differences within each
+# seed. The grey band is the register's smallest effect of interest: a difference inside it would not matter.
 
 # %% tags=["nbval-ignore-output"]
-ARMS = ["supervised", "label_spreading", "self_training", "supervised_network", "mean_teacher"]
-labels_study = Study(
-    "few_labels",
-    trial=few_labels,
-    arms=ARMS,
-    seeds=range(seeds),
-    factors={"n_labelled": label_counts},
-    **shared,
-).run()
-figure, axes = plt.subplots(
-    1, len(label_counts), figsize=(6.5 * len(label_counts), 3.6), sharey=True, squeeze=False
-)
-for axis, n in zip(axes[0], label_counts, strict=True):
-    for place, arm in enumerate(ARMS):
-        values = labels_study[(labels_study.n_labelled == n) & (labels_study.arm == arm)].value.to_numpy()
-        axis.plot(np.full(len(values), place) + 0.12, values, "k.", alpha=0.5)
-        if seeds > 1:
-            band = mean_t(values)
-            axis.errorbar(place, band.estimate, band.high - band.estimate, marker="o", capsize=5, linewidth=2)
-    axis.set_xticks(range(len(ARMS)), [arm.replace("_", "\n") for arm in ARMS])
-    axis.set_title(f"{n} labelled of {len(pool)} images", fontsize=10)
-axes[0, 0].set_ylabel("test AUROC")
-plt.tight_layout()
-plt.show()
+PAIRS = [
+    ("label_spreading", "supervised"),
+    ("self_training", "supervised"),
+    ("mean_teacher", "supervised_network"),
+]
+few = None
+if train_few_labels:
+    few = study.Study(
+        "few_labels",
+        trial=few_labels,
+        arms=["supervised", "label_spreading", "self_training", "supervised_network", "mean_teacher"],
+        seeds=range(seeds),
+        factors={"n_labelled": label_counts},
+        **shared,
+    ).run()
+few_kept = {"by": "n_labelled", "study": "few_labels", **KEPT}
+display(show.side_by_side(show.plot_differences, few, PAIRS, "auroc", claim="C011", **few_kept))
+show.in_both_runs(show.difference_sentence, few, *PAIRS[2], "auroc", **few_kept)
 
 # %% [markdown]
-# Means with wide bars invite over-reading. The seeds are paired, so the differences within each seed say more, and it
-# is on them that the register's rules rest:
-
-# %% tags=["nbval-ignore-output"]
-CONTROL = {
-    "label_spreading": "supervised",
-    "self_training": "supervised",
-    "mean_teacher": "supervised_network",
-}
-by_seed = labels_study.pivot(index=["n_labelled", "seed"], columns="arm", values="value")
-differences = []
-for n, (arm, control) in itertools.product(label_counts, CONTROL.items()):
-    if seeds > 1:
-        interval = paired_t(by_seed.loc[n, arm], by_seed.loc[n, control])
-        differences.append(
-            {
-                "labels": n,
-                "arm": arm,
-                "control": control,
-                "difference in AUROC": interval.estimate,
-                "low": interval.low,
-                "high": interval.high,
-            }
-        )
-pd.DataFrame(differences).round(3)
-
-# %% [markdown]
-# Two things to keep in mind when reading the table. First, the features come from a network that has seen a million
+# Two things to keep in mind when reading the figure. First, the features come from a network that has seen a million
 # labelled photographs: much of what unlabelled images could teach about edges and textures is already in them, so
 # there is less left to gain than in the papers, which trained from scratch. Second, the validation images are labelled
-# as well. Choosing a setting with more labels than the training set has is a luxury that real scarcity does not offer.
+# as well: the settings were chosen with more labels than the training set has. Where labels are truly few, that is not
+# possible.
 #
 # ## Verdicts
 #
@@ -1206,7 +1232,7 @@ pd.DataFrame(differences).round(3)
 # and fewer than five seeds never make a verdict.
 
 # %% tags=["nbval-ignore-output"]
-notebook_verdicts(NOTEBOOK)
+show.notebook_verdicts(NOTEBOOK)
 
 # %% [markdown]
 # ## What this does not show
@@ -1227,26 +1253,30 @@ notebook_verdicts(NOTEBOOK)
 #
 # ## Exercises
 #
-# Each exercise has a check that runs. Set the answer, run the cell, and compare with the solution below it.
+# Each exercise has a check that runs and says what is wrong. Set the answer, run the cell, and compare with the solution
+# below it.
 #
 # **1. Place a method.** A segmentation network is trained on labelled CT volumes. It is then applied to MR volumes of
 # which twenty are labelled as well, and fine-tuned on them; the organs are the same. Give the setting by its name.
 
 # %%
-answer_1 = None  # "inductive", "transductive", "unsupervised", "no transfer" or "outside the scheme"
+answer_1 = None
 
-
-def check_1(answer) -> str:
-    if answer is None:
-        return "exercise 1: not answered yet"
-    found = transfer_setting((ct, organs), (mr, organs)).name
-    return "exercise 1: correct" if answer == found else "exercise 1: not yet"
-
-
-print(check_1(answer_1))
+check_1 = show.Check(
+    1,
+    wants='one of "inductive", "transductive", "unsupervised", "no transfer" and "outside the scheme"',
+    expected=setting_of((ct, organs), (mr, organs)).name,
+    misconceptions=[
+        show.Misconception("inductive", "inductive transfer has another task; are the organs other ones?"),
+        show.Misconception("transductive", "in transductive transfer no target labels are known; count them"),
+        show.Misconception("unsupervised", "unsupervised transfer has no labels on either side"),
+        show.Misconception("no transfer", "one of the two pairs differs: compare CT and MR"),
+    ],
+)
+check_1(answer_1)
 
 # %% tags=["solution"]
-print(check_1("outside the scheme"), "- same task, other domain, but target labels: supervised adaptation")
+check_1("outside the scheme")  # same task, other domain, but target labels: supervised adaptation
 
 # %% [markdown]
 # **2. From error to distance and back.** A probe tells two hospitals apart with an accuracy of 85 %. Which proxy
@@ -1255,28 +1285,21 @@ print(check_1("outside the scheme"), "- same task, other domain, but target labe
 # %%
 answer_2 = None  # for example: lambda accuracy: ...
 
-
-def check_2(answer) -> str:
-    if answer is None:
-        return "exercise 2: not answered yet"
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(400, 1)), rng.normal(2, 1, size=(400, 1))
-    side = np.repeat([0, 1], 400)
-    from sklearn.model_selection import cross_val_score
-
-    probe = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000)
-    )
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    accuracy = cross_val_score(probe, np.concatenate([a, b]), side, cv=folds).mean()
-    right = np.isclose(answer(accuracy), proxy_a_distance(a, b)) and np.isclose(answer(0.5), 0)
-    return "exercise 2: correct" if right else "exercise 2: not yet"
-
-
-print(check_2(answer_2))
+check_2 = show.Check(
+    2,
+    wants="a function of the accuracy that returns the proxy A-distance",
+    cases=[((0.85,), 1.4), ((0.5,), 0.0), ((1.0,), 2.0), ((0.6,), 0.4)],
+    misconceptions=[
+        show.Misconception(lambda a: 2 * (1 - 2 * a), "the formula takes the error, which is 1 - accuracy"),
+        show.Misconception(lambda a: 2 * a - 1, "the scale ends at 2, not at 1"),
+        show.Misconception(lambda a: 2 * a, "guessing, an accuracy of one half, is a distance of 0"),
+    ],
+    hint="put error = 1 - accuracy into the formula",
+)
+check_2(answer_2)
 
 # %% tags=["solution"]
-print(check_2(lambda accuracy: 2 * (2 * accuracy - 1)))
+check_2(lambda accuracy: 2 * (2 * accuracy - 1))
 
 # %% [markdown]
 # **3. Make a label shift.** From the table `SOURCE`, of shape (8, 2), make a target table in which 30 % of the patients
@@ -1285,19 +1308,22 @@ print(check_2(lambda accuracy: 2 * (2 * accuracy - 1)))
 # %%
 answer_3 = None  # an array (8, 2)
 
-
-def check_3(answer) -> str:
-    if answer is None:
-        return "exercise 3: not answered yet"
-    found = distribution_shift(SOURCE, answer)
-    right = found.name == "label" and np.isclose(np.asarray(answer)[:, 1].sum(), 0.3)
-    return "exercise 3: correct" if right else "exercise 3: not yet"
-
-
-print(check_3(answer_3))
+check_3 = show.Check(
+    3,
+    wants="an array of shape (8, 2) that sums to 1, with .3 in its second column",
+    expected=SOURCE / SOURCE.sum(axis=0) * [0.7, 0.3],
+    misconceptions=[
+        show.Misconception(SOURCE * [0.7, 0.3], "that sums to one half: divide each column by its sum first"),
+        show.Misconception(SOURCE / SOURCE.sum(axis=0) * [0.3, 0.7], "column 0 holds the healthy"),
+        show.Misconception(SOURCE.sum(axis=1, keepdims=True) * [0.7, 0.3], "now ill and healthy look alike"),
+        show.Misconception(SOURCE / SOURCE.sum(axis=0), "each column is P(x|y) now; give it its share"),
+    ],
+    hint="P(x, y) = P(x|y) P(y): keep the first factor and change the second",
+)
+check_3(answer_3)
 
 # %% tags=["solution"]
-print(check_3(SOURCE / SOURCE.sum(axis=0) * np.array([0.7, 0.3])))
+check_3(SOURCE / SOURCE.sum(axis=0) * np.array([0.7, 0.3]))
 
 # %% [markdown]
 # **4. How long is the teacher's memory?** With decay $\alpha$ the teacher is a weighted average of past students. Write
@@ -1306,22 +1332,21 @@ print(check_3(SOURCE / SOURCE.sum(axis=0) * np.array([0.7, 0.3])))
 # %%
 answer_4 = None  # for example: lambda alpha, k: ...
 
-
-def check_4(answer) -> str:
-    if answer is None:
-        return "exercise 4: not answered yet"
-    alpha, students = 0.9, np.random.default_rng(0).normal(size=300)
-    teacher = 0.0
-    for student in students:
-        teacher = alpha * teacher + (1 - alpha) * student
-    right = np.isclose(sum(answer(alpha, k) * student for k, student in enumerate(students[::-1])), teacher)
-    return "exercise 4: correct" if right else "exercise 4: not yet"
-
-
-print(check_4(answer_4))
+check_4 = show.Check(
+    4,
+    wants="a function of (alpha, k) that returns a weight",
+    cases=[((0.9, 0), 0.1), ((0.9, 3), 0.0729), ((0.99, 0), 0.01), ((0.5, 2), 0.125)],
+    misconceptions=[
+        show.Misconception(lambda alpha, k: alpha**k, "the weights of all students must sum to 1"),
+        show.Misconception(lambda alpha, k: alpha * (1 - alpha) ** k, "alpha weighs the old teacher"),
+        show.Misconception(lambda alpha, k: (1 - alpha) * alpha ** (k + 1), "the newest has k = 0, not 1"),
+    ],
+    hint="write the update twice and look at the factor of the student before the last",
+)
+check_4(answer_4)
 
 # %% tags=["solution"]
-print(check_4(lambda alpha, k: (1 - alpha) * alpha**k))
+check_4(lambda alpha, k: (1 - alpha) * alpha**k)
 
 # %% [markdown]
 # ## References
@@ -1338,6 +1363,9 @@ print(check_4(lambda alpha, k: (1 - alpha) * alpha**k))
 # - Moreno-Torres, J. G. et al. (2012). A unifying view on dataset shift in classification. *Pattern Recognition* 45(1).
 # - Shimodaira, H. (2000). Improving predictive inference under covariate shift by weighting the log-likelihood function.
 #   *Journal of Statistical Planning and Inference* 90(2), 227-244.
+# - Saerens, M., Latinne, P., Decaestecker, C. (2002). Adjusting the outputs of a classifier to new a priori probabilities:
+#   a simple procedure. *Neural Computation* 14(1), 21-41. Label shift corrected by EM.
+# - Lipton, Z., Wang, Y.-X., Smola, A. (2018). Detecting and correcting for label shift with black box predictors. *ICML*.
 # - Bickel, S., Brückner, M., Scheffer, T. (2007). Discriminative learning for differing training and test distributions.
 #   *ICML*. Weights from a classifier.
 # - Zhou, D. et al. (2004). Learning with local and global consistency. *NeurIPS*. Label spreading.

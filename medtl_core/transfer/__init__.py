@@ -9,6 +9,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "mean_teacher": ["MeanTeacherConfig", "gaussian_noise", "train_mean_teacher"],
         "pretraining": ["Source", "pretrain"],
         "shift_kinds": ["distribution_shift"],
-        "transfer_setting": ["APPROACHES_IN", "Domain", "Task", "transfer_approaches"],
+        "transfer_setting": ["APPROACHES_IN", "Domain", "Task", "setting_of", "transfer_approaches"],
     },
 )

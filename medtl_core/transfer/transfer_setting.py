@@ -112,7 +112,7 @@ def tasks_differ(source: Task, target: Task) -> bool:
     return source.classes != target.classes or source.predictive != target.predictive
 
 
-def transfer_setting(
+def setting_of(
     source: tuple[Domain, Task],
     target: tuple[Domain, Task],
     marginals_differ: MarginalsDiffer | None = None,

@@ -13,9 +13,9 @@ from medtl_core.transfer.transfer_setting import (
     Domain,
     Task,
     domains_differ,
+    setting_of,
     tasks_differ,
     transfer_approaches,
-    transfer_setting,
 )
 
 X, X_OTHER_MARGINAL, OTHER_SPACE = Domain("words", "A"), Domain("words", "B"), Domain("pixels", "A")
@@ -54,7 +54,7 @@ CASES = [
     ("source", "target", "name", "spaces"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
 def test_cases_of_the_paper(source, target, name, spaces):
-    found = transfer_setting(source, target)
+    found = setting_of(source, target)
     assert (found.name, found.spaces) == (name, spaces)
     assert found.is_transfer == (name != "no transfer")
     assert found.reason
@@ -63,7 +63,7 @@ def test_cases_of_the_paper(source, target, name, spaces):
 def test_every_combination_has_one_place_and_transfer_is_definition_1():
     tasks = [TOPIC, TOPIC_UNLABELLED, SPAM, SPAM_UNLABELLED]
     for d, t, s in itertools.product([X, X_OTHER_MARGINAL, OTHER_SPACE], tasks, tasks):
-        found = transfer_setting((X, s), (d, t))
+        found = setting_of((X, s), (d, t))
         assert found.is_transfer == (d is not X or s.classes != t.classes)
         assert (found.name == "no transfer") != found.is_transfer
         if found.name == "inductive":
@@ -92,7 +92,7 @@ def test_samples_decide_where_a_test_is_given():
     assert not domains_differ(here, same, means_differ)
     assert not domains_differ(here, far)
     assert domains_differ(here, far, means_differ)
-    found = transfer_setting((here, TOPIC), (far, TOPIC_UNLABELLED), means_differ)
+    found = setting_of((here, TOPIC), (far, TOPIC_UNLABELLED), means_differ)
     assert found.name == "transductive"
 
 
