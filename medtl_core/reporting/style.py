@@ -86,6 +86,7 @@ ARM_COLOURS = {
     "label_spreading": SKY,
     "frozen_svm": SKY,
     "clahe": SKY,
+    "placebo": SKY,
     "last_three": INDIGO,
     "lwft": INDIGO,
     "discriminative": OLIVE,
