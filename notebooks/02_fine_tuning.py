@@ -262,7 +262,7 @@ for row, (title, model) in enumerate({"pretrained": pretrained, "random": random
     with torch.inference_mode():
         responses = networks.activations(model.network.to(device).eval(), x)
     axes[row, 0].imshow(archive.images[parts.train[0]], cmap="gray", vmin=0, vmax=255)
-    axes[row, 0].set_title(f"{title}: input\n(grey 0 to 255)", fontsize=10)
+    axes[row, 0].set_title(f"{title}: input\n({'grey' if archive.channels == 1 else 'RGB'} 0 to 255)", fontsize=10)
     for axis, (name, depth) in zip(axes[row, 1:], depths.items(), strict=True):
         shown = responses[depth.index][0].float().mean(0).cpu().numpy()
         axis.imshow(shown, cmap="gray")
