@@ -867,7 +867,7 @@ kept_costs = show.reference_records(NOTEBOOK, "compactness", datasets=REAL[:2])
 sets = {"this run": compactness, "reference": kept_costs}
 show.panels(
     [lambda axes, frame=frame, title=title: show.plot_arms(
-        by_cost(frame), "share of the whole network", arms=list(SHARES.values()), bounds=(0, None), labels=LABELS, title=title,
+        by_cost(frame), "share of the whole network", arms=list(SHARES.values()), bounds=(0.0, 1.0), labels=LABELS, title=title,
         axes=axes) for title, frame in sets.items()],
     same_range=True,
 )  # fmt: skip
