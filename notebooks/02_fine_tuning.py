@@ -915,11 +915,11 @@ show.panels(
 )  # fmt: skip
 
 # %% [markdown]
-# Read the reference from the bottom up. A source of related X-rays gains a little over scratch, and an unrelated source about as much: at this
-# size relatedness cannot be told from having any source at all (C013), and neither does harm (C093). A random network's
-# features and the bare mean and variance of the weights gain nothing: so it is the *pattern* in the weights that counts, not their scale and not
-# the architecture. All ways of using the ImageNet weights gain the same, except the slow rates for early layers, which
-# learn too slowly in so few steps.
+# Read the reference from the bottom up. A network that was pretrained on a few thousand other images, related or not, shows no
+# clear gain over training from scratch: relatedness does not make up for the small source (C013), and neither source does
+# harm (C093). The features of a random network and the bare mean and variance of the weights gain nothing: what counts
+# is the *pattern* in the ImageNet weights, not their scale and not the architecture. All ways of using that pattern gain about the
+# same, except the slow rates for early layers, which get less far in so few steps.
 #
 # Which depth of tuning is best can differ from task to task, so the depth that
 # each seed would choose **on its validation images** becomes a record, and the register compares it between data sets
