@@ -10,7 +10,6 @@ from types import CodeType
 from medtl_core.source_hash import normalised_source
 from medtl_core.study.source_closure import EVERYTHING, Place
 
-
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
