@@ -62,11 +62,11 @@ def project(tmp_path, monkeypatch):
     return folder
 
 
-def record(folder):
+def record(folder, study="checks"):
     """A run's folder with one record."""
     measured = Record(
         "01_a",
-        "checks",
+        study,
         "phantoms",
         "",
         "",
@@ -268,6 +268,9 @@ def test_check_holds_the_register_against_a_run_or_all_kept_ones(medtl, project)
     assert "no kept run there" in one_line(medtl("check"))
     assert medtl("keep", "one", project / "results" / "kept")[0] == 0
     assert medtl("check") == (0, f"1 rules fit the studies of {project / 'results' / 'kept'}\n", "")
+    short = record(project / "runs" / "short", study="another")
+    assert "unknown study 'checks'" in medtl("check", "short")[1]
+    assert medtl("check", "short", "one") == (0, f"1 rules fit the studies of {short}, {folder}\n", "")
     register = project / "notebooks" / "claims.yaml"
     register.write_text(register.read_text().replace("metric: deviation", "metric: deviance"))
     status, out, err = medtl("check", "one")

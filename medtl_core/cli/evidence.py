@@ -54,19 +54,25 @@ def keep(
 
 
 def check(
-    run: Annotated[
-        str | None,
-        typer.Argument(help="A run's folder or its name below runs/ or results/; all kept runs if none."),
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Runs' folders, or names below runs/ or results/, taken together; all kept ones if none.",
+        ),
     ] = None,
 ) -> None:
-    """Hold every rule of the register against what the studies of a run say they measure."""
+    """Hold every rule of the register against what the studies of a run say they measure.
+
+    A short run may leave out studies that a longer one has: name both.
+    """
     from medtl_core.evidence.reference_run import kept_folders, open_run
     from medtl_core.evidence.register import load_register
     from medtl_core.evidence.register_check import check_register
     from medtl_core.evidence.study_declaration import merge, read_declarations
     from medtl_core.settings import project_root
 
-    folders = [find_run(run)] if run is not None else kept_folders(project_root() / "results")
+    folders = [find_run(run) for run in runs] if runs else kept_folders(project_root() / "results")
     declared = merge(one for folder in folders for one in read_declarations(open_run(folder)).values())
     found = check_register(load_register(), declared)
     for problem in found.problems:

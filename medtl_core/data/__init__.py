@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "clahe": ["apply_clahe"],
         "duplicates": ["content_ids", "joined_groups"],
         "masking": ["background_only", "centre_only", "inscribed_ellipse"],
+        "measurable": ["require_measurable"],
         "splits": ["Split", "nested_subset", "split"],
         "tensors": ["DeviceDataset", "Normalisation"],
     },

@@ -32,6 +32,7 @@ ARM_COLOURS = {
     "best_exhaustive": GREEN,
     # Where a comparison starts from: no transfer, no adaptation, no correction.
     "scratch": ORANGE,
+    "ttl_scratch": ORANGE,
     "supervised": ORANGE,
     "source_only": ORANGE,
     "random": ORANGE,

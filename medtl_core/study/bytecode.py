@@ -10,6 +10,8 @@ from types import CodeType
 from medtl_core.source_hash import normalised_source
 from medtl_core.study.source_closure import EVERYTHING, Place
 
+_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FROM_DICT_OR_GLOBALS")
+
 
 @functools.lru_cache(maxsize=64)
 def _functions(text: str) -> dict[tuple[str, int], list[str]]:
@@ -47,11 +49,15 @@ def _instructions(code: CodeType) -> Iterator[list[dis.Instruction]]:
 
 
 def global_chains(code: CodeType) -> set[tuple[str, ...]]:
-    """Each global or enclosed name that code loads, with the attributes that are taken of it."""
+    """Each global or enclosed name that code loads, with the attributes that are taken of it.
+
+    A local variable that an inner function or comprehension uses is neither, whatever else has its name.
+    """
     chains = set()
     for instructions in _instructions(code):
         for i, instruction in enumerate(instructions):
-            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_FROM_DICT_OR_GLOBALS"):
+            own = instruction.opname == "LOAD_DEREF" and instruction.argval not in code.co_freevars
+            if instruction.opname in _LOADS and not own:
                 chain = [instruction.argval]
                 while instructions[i + len(chain)].opname in ("LOAD_ATTR", "LOAD_METHOD"):
                     chain.append(instructions[i + len(chain)].argval)

@@ -202,6 +202,15 @@ def test_enclosed_variables_count():
     assert one == again != other
 
 
+def test_a_local_variable_of_an_inner_function_is_not_the_global_of_its_name():
+    source = """
+    def trial(arm, seed):
+        start = len(arm)
+        return {"auroc": sum(start + i for i in range(seed))}
+    """
+    assert print_of(source) == print_of(source, start=1) == print_of(source, start=threading.Lock())
+
+
 def test_values_of_default_arguments_count():
     source = "def trial(arm, seed, a=VALUE, *, b=OTHER):\n    return {'auroc': a + b}"
     prints = {print_of(source, VALUE=a, OTHER=b) for a, b in ((1, 1), (2, 1), (1, 2))}
