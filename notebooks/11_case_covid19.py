@@ -105,7 +105,6 @@ LABELS = {
     "mark_hit_occlusion": "share of occlusion maps on the mark",
     "log2_seconds": "training time in doublings (log2 s)",
     "log2_steps": "number of steps in doublings (log2)",
-    "hospital": "staged hospital",
     "mark_hit": "share of maps that point at the mark",
     "lesion_hit": "share of maps that point at the lesion",
     "images_seen": "training images seen until the target",
@@ -478,12 +477,12 @@ def crossing(arm: str, seed: int, tested_on: str, method: str) -> dict:
 
 # %% tags=["nbval-ignore-output"]
 SETTINGS = {"notebook": NOTEBOOK, "seeds": range(seeds), "data": archive}
-crossed = None
+ARMS, crossed = ["in_source", "cross_source"], None
 if TWO_SOURCES:
     crossed = study.Study(
         "cross_source",
         trial=crossing,
-        arms=["in_source", "cross_source"],
+        arms=ARMS,
         factors={"tested_on": list(SOURCES), "method": methods},
         **SETTINGS,
     ).run()
@@ -523,7 +522,7 @@ show.in_both_runs(show.difference_sentence, crossed, *PAIR[0], "auroc", by="test
 # phantom hospitals are too much alike to show it, so this is the reference run alone.
 
 # %% tags=["nbval-ignore-output"]
-display(show.side_by_side(show.plot_arms, None, "ece", by="tested_on", **CROSSED))
+display(show.side_by_side(show.plot_arms, None, "ece", by="tested_on", arms=ARMS, **CROSSED))
 show.in_both_runs(show.difference_sentence, None, *PAIR[0], "ece", by="tested_on", **CROSSED)
 
 # %% [markdown]
@@ -1091,10 +1090,10 @@ REASONS = {**SAID, "study": "reasons"}
 
 def plot_hospitals(records, *, title: str = "", axes=None, labels=None):
     """AUROC of both models, a group a staged hospital."""
-    hospitals = {"auroc_in_source": "marks go with the class", "auroc_unbiased": "marks at random"}
+    hospitals = {"auroc_in_source": "with the class", "auroc_unbiased": "at random"}
     chosen = records[records["metric"].isin(list(hospitals))]
-    chosen = chosen.assign(hospital=chosen["metric"].map(hospitals), metric="auroc")
-    return show.plot_arms(chosen, "auroc", by="hospital", arms=MODELS, labels=labels, title=title, axes=axes)
+    chosen = chosen.assign(marks=chosen["metric"].map(hospitals), metric="auroc")
+    return show.plot_arms(chosen, "auroc", by="marks", arms=MODELS, labels=labels, title=title, axes=axes)
 
 
 display(show.side_by_side(plot_hospitals, reasons, **REASONS))
