@@ -487,14 +487,14 @@ def one_a_patient(index: np.ndarray) -> np.ndarray:
     return np.sort(np.unique(archive.groups[index], return_index=True)[1])
 
 
-def matched(
-    first: np.ndarray, second: np.ndarray, seed: int, n: int = distance_size
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in two sets of cases: one image a patient, as many of each class on both sides, at most n."""
+def matched(first: np.ndarray, second: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in two sets of cases: one image a patient, as many of each class on both sides."""
     rng = np.random.default_rng(seed)
     sides = [rng.permutation(one_a_patient(index)) for index in (first, second)]
     labels = [archive.labels[index][side] for index, side in zip((first, second), sides, strict=True)]
-    share = [min(n // archive.n_classes, *((found == k).sum() for found in labels)) for k in everyone]
+    share = [
+        min(distance_size // archive.n_classes, *((found == k).sum() for found in labels)) for k in everyone
+    ]
     chosen = [
         np.concatenate([side[found == k][:count] for k, count in zip(everyone, share, strict=True)])
         for side, found in zip(sides, labels, strict=True)

@@ -693,9 +693,9 @@ if kept is None:
 else:
     each = kept.pivot_table(index=["arm", "n", "seed"], columns="metric", values="value")
     figure, axis = plt.subplots(figsize=(5.5, 3.4))
-    for arm, marker in zip(SHARING, "osD^", strict=True):
-        points = each.loc[arm]
-        look = {"color": show.colour_of(arm), "label": LABELS[arm]}
+    for kind, marker in zip(SHARING, "osD^", strict=True):
+        points = each.loc[kind]
+        look = {"color": show.colour_of(kind), "label": LABELS[kind]}
         axis.plot(points["balanced_accuracy"], points["shift_consistency"], marker, **look)
     axis.set_xlabel("balanced accuracy (.5: one answer for all images)")
     axis.set_ylabel("share of answers that stay\nunder shifts of 1 to 4 px")
@@ -732,13 +732,13 @@ show.difference_sentence(sharing, *PAIRS[0], "shift_correlation", by="n", labels
 
 
 # %% tags=["nbval-ignore-output"]
-def activation(arm: str, seed: int) -> dict:
+def activation_trial(arm: str, seed: int) -> dict:
     scores, _ = train_and_predict(lambda: SmallCNN(CLASSES, image_size, activation=arm), seed, train_size)
     return measured(scores)
 
 
 ACTIVATION_ARMS = ["relu", "tanh", "sigmoid", "identity"]
-activations = compared("activation", activation, ACTIVATION_ARMS) if ablations else None
+activations = compared("activation", activation_trial, ACTIVATION_ARMS) if ablations else None
 display(show.side_by_side(show.plot_arms, activations, "auroc", study="activation", **KEPT))
 ON_ACTIVATION = [("relu", other) for other in ("identity", "tanh", "sigmoid")]
 activation_kept = {"claim": "C010", "study": "activation", **KEPT}
@@ -758,14 +758,14 @@ show.side_by_side(show.plot_differences, activations, ON_ACTIVATION, "auroc", **
 
 
 # %% tags=["nbval-ignore-output"]
-def pooling(arm: str, seed: int) -> dict:
+def pooling_trial(arm: str, seed: int) -> dict:
     scores, _ = train_and_predict(lambda: SmallCNN(CLASSES, image_size, down=arm), seed, train_size)
     return measured(scores)
 
 
 DOWN = ["max_pool", "strided", "none"]
 assert len({parameters_of(SmallCNN(CLASSES, image_size, down=arm)) for arm in DOWN}) == 1
-poolings = compared("pooling", pooling, DOWN) if ablations else None
+poolings = compared("pooling", pooling_trial, DOWN) if ablations else None
 ON_POOLING = [("max_pool", "strided"), ("max_pool", "none")]
 pooling_kept = {"claim": "C009", "study": "pooling", **KEPT}
 display(show.side_by_side(show.plot_differences, poolings, ON_POOLING, "auroc", **pooling_kept))
