@@ -79,7 +79,8 @@ def check(
         print(problem)
     for notebook, ids in found.waiting.items():
         print(f"not yet declared: {notebook}, with rules of {', '.join(ids)}")
-    print(f"{found.answered} rules fit the studies of {', '.join(str(folder) for folder in folders)}")
+    fit = "1 rule fits" if found.answered == 1 else f"{found.answered} rules fit"
+    print(f"{fit} the studies of {', '.join(str(folder) for folder in folders)}")
     if found.problems:
         count = "1 rule asks" if len(found.problems) == 1 else f"{len(found.problems)} times a rule asks"
         raise MedtlError(
