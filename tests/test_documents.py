@@ -8,6 +8,7 @@ import yaml
 
 from medtl_core.cli.app import app
 from medtl_core.evidence.register import load_register
+from medtl_core.runner.parameters import read_parameters
 from medtl_core.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +38,13 @@ def test_every_room_that_is_there_stands_in_the_table_of_floors():
     rooms = {path.parent.name for path in (ROOT / "medtl_core").glob("*/__init__.py")}
     rows = [row.split("|")[2] for row in re.findall(r"^\| \d \|.*$", README, re.MULTILINE)]
     assert rooms <= {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_the_parameters_of_the_recipe_are_accepted_by_the_runner():
+    recipe = CONTRIBUTING[CONTRIBUTING.index("## Recipe 3") :]
+    cell = re.search(r"(?:^    \w+: .*  # .*\n)+", recipe, re.MULTILINE).group()
+    found = read_parameters(textwrap.dedent(cell), "recipe")
+    assert found.names == ["dataset", "backbone", "seeds"]
 
 
 def test_the_row_of_the_recipe_is_accepted_by_the_register(tmp_path):
