@@ -264,13 +264,13 @@ def test_keeping_a_run(medtl, project):
 
 def test_check_holds_the_register_against_a_run_or_all_kept_ones(medtl, project):
     folder = record(project / "runs" / "one")
-    assert medtl("check", "one") == (0, f"1 rules fit the studies of {folder}\n", "")
+    assert medtl("check", "one") == (0, f"1 rule fits the studies of {folder}\n", "")
     assert "no kept run there" in one_line(medtl("check"))
     assert medtl("keep", "one", project / "results" / "kept")[0] == 0
-    assert medtl("check") == (0, f"1 rules fit the studies of {project / 'results' / 'kept'}\n", "")
+    assert medtl("check") == (0, f"1 rule fits the studies of {project / 'results' / 'kept'}\n", "")
     short = record(project / "runs" / "short", study="another")
     assert "unknown study 'checks'" in medtl("check", "short")[1]
-    assert medtl("check", "short", "one") == (0, f"1 rules fit the studies of {short}, {folder}\n", "")
+    assert medtl("check", "short", "one") == (0, f"1 rule fits the studies of {short}, {folder}\n", "")
     register = project / "notebooks" / "claims.yaml"
     register.write_text(register.read_text().replace("metric: deviation", "metric: deviance"))
     status, out, err = medtl("check", "one")
