@@ -63,9 +63,7 @@ batch_size: int = 32  # images a step; 4 to 512
 learning_rate: float = 0.003  # AdamW's learning rate for whole networks; 0.000001 to 0.1
 variants: list[str] = ["random_probe"]  # further arms at the smallest size, named in the study's section; any
 backbones: list[str] = ["tf_efficientnet_lite0"]  # networks whose frozen features are compared; a network
-related: str = (
-    "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the field of the data set; a source
-)
+related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the same field; a source
 unrelated: str = "phantoms_basic"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of another field; a source
 pretrain_steps: int = 150  # optimiser steps of pretraining on these; 10 to 100000
 target_auroc: float = 0.9  # test AUROC whose price in labelled images is measured; 0.5 to 1
