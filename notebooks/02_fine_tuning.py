@@ -53,19 +53,17 @@ show.statements_table("02_fine_tuning")
 dataset: str = "phantoms"  # archive to learn from; a data set
 domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
 backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; a network
-image_size: int = 48  # pixels, side that images are brought to; 28 to 224
+image_size: int = 40  # pixels, side that images are brought to; 28 to 224
 train_sizes: list[int] = [128]  # training images, one learning curve point each; 8 to 100000
 val_size: int = 40  # validation images at most, used to choose the best epoch; 10 to 10000
 test_size: int = 200  # test images at most, looked at once; 20 to 100000
 seeds: int = 3  # random seeds, each with its own training subset and initialisation; 1 to 50
-steps: int = 40  # optimiser steps of each training run, the same for every arm and size; 4 to 100000
+steps: int = 32  # optimiser steps of each training run, the same for every arm and size; 4 to 100000
 batch_size: int = 32  # images a step; 4 to 512
-learning_rate: float = 0.001  # AdamW's learning rate for whole networks; 0.000001 to 0.1
+learning_rate: float = 0.003  # AdamW's learning rate for whole networks; 0.000001 to 0.1
 variants: list[str] = ["random_probe"]  # further arms at the smallest size, named in the study's section; any
 backbones: list[str] = ["tf_efficientnet_lite0"]  # networks whose frozen features are compared; a network
-related: str = (
-    "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the field of the data set; a source
-)
+related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the same field; a source
 unrelated: str = "phantoms_basic"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of another field; a source
 pretrain_steps: int = 150  # optimiser steps of pretraining on these; 10 to 100000
 target_auroc: float = 0.9  # test AUROC whose price in labelled images is measured; 0.5 to 1

@@ -55,14 +55,14 @@ show.statements_table("03_truncated_tl")
 dataset: str = "phantoms"  # archive to learn from; a data set
 domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
 backbone: str = "tf_efficientnet_lite0"  # pretrained network to be cut, by its timm name; a network
-image_size: int = 48  # pixels, side that images are brought to; 28 to 224
+image_size: int = 32  # pixels, side that images are brought to; 28 to 224
 train_sizes: list[int] = [128]  # training images, one point of the learning curves each; 8 to 100000
-val_size: int = 40  # validation images at most, by which every choice is made; 10 to 10000
+val_size: int = 200  # validation images at most, by which every choice is made; 10 to 10000
 test_size: int = 200  # test images at most, looked at once; 20 to 100000
 seeds: int = 3  # random seeds, each with its own training and validation images and head; 1 to 50
 steps: int = 40  # optimiser steps of each training run, the same for every arm and size; 4 to 100000
 batch_size: int = 32  # images a step; 4 to 512
-learning_rate: float = 0.001  # AdamW's learning rate; 0.000001 to 0.1
+learning_rate: float = 0.003  # AdamW's learning rate; 0.000001 to 0.1
 methods: list[str] = ["ftl", "ttl", "ttl_scratch"]  # what is trained; one of ftl, lwft, tf, ttl, ttl_scratch
 candidates: int = 1  # validated candidates that each method may fine-tune; 1 to 5
 heads: bool = False  # also fine-tune the whole and the cut network with a pooled and a flattened head; any
@@ -649,12 +649,12 @@ show.side_by_side(show.plot_arms, records, "auroc", by="n", **STUDY)
 
 # %% tags=["nbval-ignore-output"]
 if "ttl_scratch" in methods:
-    tell(
-        "**What the weights are worth.** "
-        + show.difference_sentence(records, "ttl", "ttl_scratch", "auroc", by="n", labels=LABELS)
-    )
-    tell("**What the cut is worth.**")
-show.in_both_runs(show.difference_sentence, records, "ttl", "ftl", "auroc", by="n", **STUDY)
+    weights = show.difference_sentence(records, "ttl", "ttl_scratch", "auroc", by="n", labels=LABELS)
+    tell(f"*What are the weights worth?*\n\n{weights}")
+tell(
+    "*What is the cut worth?*\n\n"
+    + show.in_both_runs(show.difference_sentence, records, "ttl", "ftl", "auroc", by="n", **STUDY)
+)
 
 # %% [markdown]
 # ### Is truncation better than its rivals (C025)?
@@ -811,7 +811,7 @@ show.in_both_runs(show.difference_sentence, search_records, "sweep", "exhaustive
 
 
 # %% tags=["nbval-ignore-output"]
-def latency_ratio(part: torch.nn.Module, whole: torch.nn.Module, rounds: int = 5) -> float:
+def latency_ratio(part: torch.nn.Module, whole: torch.nn.Module, rounds: int = 3) -> float:
     """Median over rounds, in which the two networks take turns, so that other load on the machine hits both."""
     shape, ratios = (3, cost_size, cost_size), []
     for _ in range(rounds):
