@@ -17,10 +17,10 @@
 # One of the survey's examples is a network for brain tumours in magnetic resonance images: GoogLeNet, pretrained on
 # photographs, fine-tuned to tell three kinds of tumour apart (Deepak and Ameer 2019). The paper is known for an accuracy
 # of 98 %. That number does not belong to the fine-tuned network. It belongs to a *k*-nearest-neighbour classifier on the
-# network's pooled features, measured with folds that kept patients apart. The network's own soft-max reached 92.3 %
+# network's pooled features, measured with folds that kept patients apart. The network's own softmax reached 92.3 %
 # (both numbers as third parties report them). The survey mentions neither the classifier nor the folds.
 #
-# This notebook asks two questions. Does a classical classifier on deep features beat the network's own soft-max? And
+# This notebook asks two questions. Does a classical classifier on deep features beat the network's own softmax? And
 # what would the number have been without the careful split?
 #
 # **Afterwards you will be able to**
@@ -82,8 +82,8 @@ LABELS = {
     "placebo": "the placebo purge",
     "purged": "the purged split",
     "grouped": "a split by group",
-    "softmax": "the network's soft-max",
-    "refit": "a soft-max regression",
+    "softmax": "the network's softmax",
+    "refit": "a softmax regression",
     "svm": "an SVM",
     "knn": "a k-NN classifier",
     "frozen_svm": "an SVM on frozen features",
@@ -317,7 +317,7 @@ show.TextTable(rows)
 #
 # A classification network is a long feature extractor and a short classifier. Everything up to the last linear layer
 # turns an image into a vector, the **pooled features** or **deep features**: one number for each channel of the last
-# feature maps, averaged over the image. The last layer and its soft-max are merely a linear classifier on that vector,
+# feature maps, averaged over the image. The last layer and its softmax are merely a linear classifier on that vector,
 # trained together with it. Nothing prevents us from cutting it off and putting another classifier in its place.
 #
 # In GoogLeNet the vector has 1,024 entries and the layer is called *pool5*; other networks differ in length and name.
@@ -672,7 +672,7 @@ plt.show()
 # With a few dozen candidates and a hundred images the winner is flattered by several points, more than most papers
 # claim as progress. Two rules follow. Choose on validation images and report test images, so that the luck stays
 # behind. And give every method the *same number* of candidates, because a method that was tried thirty times has
-# thirty chances to be lucky. Here the SVM, *k*-NN and a **soft-max regression** get four candidates each. The last is
+# thirty chances to be lucky. Here the SVM, *k*-NN and a **softmax regression** get four candidates each. The last is
 # the kind of classifier that a network has as its head, fitted on finished features.
 
 
@@ -685,7 +685,7 @@ CANDIDATES = {
 
 
 def probabilities(model, x: np.ndarray) -> np.ndarray:
-    """Scores (N, K) that sum to 1; an SVM's one-against-the-rest distances are put through a soft-max."""
+    """Scores (N, K) that sum to 1; an SVM's one-against-the-rest distances are put through a softmax."""
     if hasattr(model, "predict_proba"):
         return model.predict_proba(x)
     distance = model.decision_function(x)
@@ -864,7 +864,7 @@ show.panels(
 
 # %% tags=["nbval-ignore-output"]
 demo_scores = {
-    "soft-max regression": classify("refit", frozen(demo, 0), demo),
+    "softmax regression": classify("refit", frozen(demo, 0), demo),
     "SVM": classify("svm", frozen(demo, 0), demo),
 }
 short_names = [name.replace("_", " ")[:12] for name in archive.class_names]
@@ -979,7 +979,7 @@ show.TextTable(
 # %%
 @study.Study.artifact
 def tuned(kind: str, seed: int) -> dict[str, np.ndarray]:
-    """One tuned network: pooled features and soft-max scores of training, validation and test images, in order."""
+    """One tuned network: pooled features and softmax scores of training, validation and test images, in order."""
     chosen = cases_of(kind, seed)
     model = backbones.build(backbone, num_classes=classes, pretrained=True, seed=seed)
     batches = -(-len(chosen.train) // batch_size)
@@ -1005,7 +1005,7 @@ def tuned(kind: str, seed: int) -> dict[str, np.ndarray]:
 
 
 def fine_tuning(arm: str, seed: int) -> dict:
-    """One fine-tuned network and its own soft-max."""
+    """One fine-tuned network and its own softmax."""
     kept, chosen = tuned(arm, seed), cases_of(arm, seed)
     right = kept["scores"].argmax(1) == labels[in_order(chosen)]
     in_training, _, in_test = apart(right, chosen)
@@ -1042,8 +1042,8 @@ show.side_by_side(
 #
 # The split by groups, one fine-tuned network a seed, and these arms:
 #
-# - the network's own **soft-max**, trained together with the features;
-# - a **soft-max regression** fitted on the finished features. It is the same kind of classifier as the first, but gets
+# - the network's own **softmax**, trained together with the features;
+# - a **softmax regression** fitted on the finished features. It is the same kind of classifier as the first, but gets
 #   what the other two get: standardised features, its own optimum, four candidates;
 # - **SVM** and ***k*-NN**: the two classical classifiers, four candidates each;
 # - the same two on the features of the **frozen** network.
@@ -1104,11 +1104,11 @@ for first_arm, second_arm in CONTRASTS[:3]:
     )
 
 # %% [markdown]
-# On the reference images both soft-max classifiers and the SVM end close together, and *k*-NN falls behind; on chest
+# On the reference images both softmax classifiers and the SVM end close together, and *k*-NN falls behind; on chest
 # X-rays it collapses in a few seeds, and a hub is the first suspect. The same SVM does clearly worse on frozen features. So
 # the features count, and the classifier on top of a well-trained network counts little. An improvement that a paper
 # credits to a classical classifier may only show that the network's head had not been trained to the end: a few more
-# epochs, or a soft-max regression on the features, would have brought it too.
+# epochs, or a softmax regression on the features, would have brought it too.
 #
 # ## Study 3: what is the leak worth to a fine-tuned network? (C022)
 #
@@ -1199,10 +1199,10 @@ show.notebook_verdicts(NOTEBOOK)
 #   and even random labels were "predicted" with an accuracy of 96 %.
 # - **The reference run has no placebo yet.** There the purge removes fewer than a tenth of the training pool, so a smaller
 #   pool explains little; on the phantoms it removes almost half, and the placebo was needed.
-# - **One network, one recipe.** The order of the classifiers depends on how well the head was trained. The soft-max
+# - **One network, one recipe.** The order of the classifiers depends on how well the head was trained. The softmax
 #   regression shows how much, but only for this number of steps.
-# - **The soft-max has fewer candidates.** Its only choice on validation images is the epoch, which all arms share. The
-#   comparison on equal terms is the one between soft-max regression, SVM and *k*-NN.
+# - **The softmax has fewer candidates.** Its only choice on validation images is the epoch, which all arms share. The
+#   comparison on equal terms is the one between softmax regression, SVM and *k*-NN.
 # - **Scores of an SVM are not probabilities.** Accuracy and AUROC can be computed from them; calibration cannot be judged.
 # - **Phantoms.** Their leak was drawn by a program that knows how many copies it made. A real leak has to be found first.
 #

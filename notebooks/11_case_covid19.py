@@ -979,7 +979,7 @@ STAGE = replace(
     size=image_size,
 )
 TOLERANCE = max(1, round(15 / 224 * image_size))  # pixels
-MAPPED = 6  # images of each seed for which maps are drawn
+MAPPED = 8  # images of each seed for which maps are drawn
 MODELS = ["lesion_model", "mark_model"]
 
 
@@ -1148,7 +1148,7 @@ for row, arm in zip(axes, MODELS, strict=True):
         axis.imshow(support, cmap="viridis")
         row_of_peak, column_of_peak = ndimage.center_of_mass(support == support.max())
         axis.plot(column_of_peak, row_of_peak, "*", color=PALETTE[3], markersize=14, markeredgecolor="white")
-        axis.set_title(f"{title}\n(colours from 0 to {support.max():.2g})")
+        axis.set_title(f"{title}\n(colours from 0 to {support.max():.3g})")
 for axis in axes.flat:
     axis.axis("off")
 plt.show()
