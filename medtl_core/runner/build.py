@@ -22,12 +22,14 @@ from medtl_core.files import write_text
 from medtl_core.runner.interpreter import KERNEL, kernel_manager
 from medtl_core.runner.kernel_environment import kernel_environment
 from medtl_core.runner.notebooks import named
+from medtl_core.runner.pictures import compact_png
 from medtl_core.runner.progress import shown
 from medtl_core.runner.watch import watched
 from medtl_core.settings import project_root
 
 TIMEOUT = 1800  # seconds a cell
 WIDGET = "application/vnd.jupyter.widget-view+json"
+PNG = "image/png"
 _BAR = re.compile(r"\d+%\|.*\|")  # as tqdm draws it
 # A lesson is built with its own defaults, on phantoms, whatever its builder has set for runs.
 UNSET = ("MEDTL_DATA", "MEDTL_WEIGHTS", "MEDTL_PROFILE", "MEDTL_DEVICE", "MEDTL_WORKERS")
@@ -110,6 +112,9 @@ def _clean(notebook: NotebookNode) -> list[str]:
             for output in cell.outputs
             if output.get("name") != "stderr" and WIDGET not in output.get("data", {})
         ]
+        for output in cell.outputs:
+            if PNG in output.get("data", {}):
+                output.data[PNG] = compact_png(output.data[PNG])
     return warnings
 
 

@@ -38,12 +38,43 @@ def test_the_pair_is_in_step(name, notebook):
     assert sources(notebook) == sources(jupytext.read(FOLDER / f"{name}.py"))
 
 
+def outputs_of(notebook):
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
 def test_committed_with_outputs_and_without_errors(notebook):
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert any(output.output_type == "display_data" for output in outputs)
+    outputs = outputs_of(notebook)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
     assert not [output for output in outputs if output.output_type == "error"]
-    streams = [output for output in outputs if output.output_type == "stream"]
-    assert not [output.text for output in streams if output.name == "stderr" and "Error" in output.text]
+
+
+def test_no_warning_and_no_progress_bar_is_committed(notebook):
+    assert not [output.text for output in outputs_of(notebook) if output.get("name") == "stderr"]
+
+
+def test_nothing_is_shown_by_its_name_in_memory(notebook):
+    for output in outputs_of(notebook):
+        data = output.get("data", {})
+        if re.match(r"<.*( at 0x|Figure|Axes)", data.get("text/plain", "")):
+            assert {"image/png", "image/svg+xml", "text/html", "text/markdown"} & set(data)
+
+
+def test_no_cell_of_a_table_is_cut_off(notebook):
+    assert not [o for o in outputs_of(notebook) if "...</td>" in o.get("data", {}).get("text/html", "")]
+
+
+def test_the_set_up_is_a_handful_of_imports(notebook):
+    """At most eight import statements in any cell."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    counts = [
+        sum(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(source).body)
+        for source in code
+    ]
+    assert max(counts) <= 8
+
+
+def test_the_file_is_small_enough_for_a_repository(name):
+    assert (FOLDER / f"{name}.ipynb").stat().st_size < 2_000_000
 
 
 def test_outputs_name_no_path_of_a_machine(name):

@@ -1,0 +1,42 @@
+"""A committed picture is smaller and looks the same."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from medtl_core.runner.pictures import compact_png
+
+
+def encoded(pixels: np.ndarray, **options) -> str:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", **options)
+    return base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def decoded(picture: str) -> np.ndarray:
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as opened:
+        return np.asarray(opened.convert("RGB"))
+
+
+def test_grey_noise_keeps_its_levels_and_shrinks():
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (60, 80), dtype=np.uint8)
+    pixels = np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+    picture = compact_png(encoded(pixels))
+    assert len(picture) < 0.6 * len(encoded(pixels))
+    assert np.abs(decoded(picture).astype(int) - pixels[..., :3]).max() <= 3
+
+
+def test_transparent_ground_becomes_white():
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[5:10, 5:10] = (200, 0, 0, 255)
+    picture = decoded(compact_png(encoded(pixels)))
+    assert picture[0, 0].tolist() == [255, 255, 255]
+    assert picture[6, 6].tolist() == [200, 0, 0]
+
+
+def test_a_picture_that_would_not_shrink_stays_as_it_is():
+    small = encoded(np.zeros((1, 1), np.uint8), optimize=True)
+    assert compact_png(small) == small
