@@ -542,6 +542,7 @@ curse = np.array([draws[:, :k].max(axis=1).mean() for k in tries])
 assert abs(curse[1] - 1 / np.sqrt(np.pi)) < 0.02  # the closed form for two
 figure, axis = plt.subplots(figsize=(6, 3))
 axis.plot(tries, curse, "o-")
+axis.set_xticks(tries[::3])
 axis.set_xlabel("candidates tried, all equally good")
 axis.set_ylabel("mean of the best score\n(in standard deviations)")
 axis.set_ylim(0, None)
@@ -929,7 +930,9 @@ plt.tight_layout()
 plt.show()
 
 # %% [markdown]
-# PARETO_TEXT
+# The front is drawn through means, and means have intervals: a point just below it is not beaten. In both panels it runs
+# through probes alone: at these sizes fine-tuning buys no AUROC over a frozen network with a linear classifier at a good depth. Of the
+# fine-tuned networks the truncated one lies nearest to the front, and full fine-tuning, which costs most, lies farthest from it.
 #
 # ## How far do the layers move?
 #
@@ -976,9 +979,8 @@ if "ftl" in methods:
     plt.show()
 
 # %% [markdown]
-# Read it against the floor and not against 0. The curve stays near 1 over the lower half and falls towards the top: this is what
-# the reuse of lower layers
-# looks like. Raghu et al. (2019) and Peng et al. both report it, with another measure (SVCCA). It does *not* show that
+# Read it against the floor and not against 0. The curves start near 1 and fall towards the top: this is what
+# the reuse of lower layers looks like. Raghu et al. (2019) and Peng et al. both report it, with another measure (SVCCA). It does *not* show that
 # the upper layers are useless: a layer may move because it is being made useful. And it changes with the learning rate
 # and the number of steps, as any measure of distance travelled must.
 #
