@@ -14,13 +14,13 @@
 # %% [markdown]
 # # Truncated transfer learning: keep the lower layers, drop the rest, and know what it costs
 #
-# A network that was trained on photographs ends in layers that tell dogs from teapots. A radiograph needs neither. The
-# survey reports a method that takes this seriously: *TruncatedTL* (Peng et al. 2022) keeps the lower layers of a
-# pretrained network, throws the upper ones away, puts a small head on what is left and fine-tunes it. The method makes
-# two promises: a better classifier and a smaller one. The second is arithmetic. The first is an experiment, and one that is
-# easy to get wrong: a method that may choose among many depths is bound to look better than one that may not
-# choose at all. This notebook builds the method, finds the cut in a single forward pass, and compares it at an equal
-# budget of choices.
+# A network that was trained on photographs ends in layers that tell dogs from teapots. A radiograph needs neither.
+# The survey reports a method that takes this seriously: *TruncatedTL* (Peng et al. 2022) keeps the lower layers of a
+# pretrained network, throws the upper ones away, puts a small head on what is left and fine-tunes it. The method
+# makes two promises: a better classifier and a smaller one. The second is arithmetic. The first is an experiment, and
+# one that is easy to get wrong: a method that may choose among many depths is bound to look better than one that may
+# not choose at all. This notebook builds the method, finds the cut in a single forward pass, and compares it at an
+# equal budget of choices.
 #
 # **Afterwards you will be able to**
 #
@@ -39,17 +39,17 @@ from medtl_core import reporting as show
 show.statements_table("03_truncated_tl")
 
 # %% [markdown]
-# The rules behind these statements stand in `claims.yaml`. The verdicts at the end are made from them and from the records
-# of the studies below. Every study is shown twice: *this run* is what your machine measured with the parameters below,
-# *reference* is a longer run on real images whose records come with the project.
+# The rules behind these statements stand in `claims.yaml`. The verdicts at the end are made from them and from the
+# records of the studies below. Every study is shown twice: *this run* is what your machine measured with the
+# parameters below, *reference* is a longer run on real images whose records come with the project.
 #
 # ## Parameters
 #
-# The defaults are the `smoke` profile: digital phantoms and three seeds. Three kinds of training run are small enough to be
-# carried through to the end within half a minute: the truncated network, the same network from random weights, and the
-# whole network. Everything else that has to be trained is shown from the reference run.
-# `medtl run 03_truncated_tl --profile teach` trains all of it; `-p dataset=breastmnist -p seeds=5` changes single values,
-# after checking each against the type and range given here.
+# The defaults are the `smoke` profile: digital phantoms and three seeds. Three kinds of training run are small enough
+# to be carried through to the end within half a minute: the truncated network, the same network from random weights,
+# and the whole network. Everything else that has to be trained is shown from the reference run. `medtl run
+# 03_truncated_tl --profile teach` trains all of it; `-p dataset=breastmnist -p seeds=5` changes single values, after
+# checking each against the type and range given here.
 
 # %% tags=["parameters"]
 dataset: str = "phantoms"  # archive to learn from; a data set
@@ -137,8 +137,8 @@ parts = data.require_measurable(
 data.cards.card(archive, parts, data.sources.card(dataset))
 
 # %% [markdown]
-# *What do the classes look like to the eye, and is what tells them apart large or small, shape or texture?* That is the
-# question behind truncation: texture is a matter for low layers, the arrangement of parts for high ones.
+# *What do the classes look like to the eye, and is what tells them apart large or small, shape or texture?* That is
+# the question behind truncation: texture is a matter for low layers, the arrangement of parts for high ones.
 
 # %% tags=["nbval-ignore-output"]
 used = np.sort(np.concatenate([parts.train, parts.val, parts.test]))  # all images, or those of one domain
@@ -147,8 +147,8 @@ data.cards.contact_sheet(archive.subset(used), per_class=5, seed=0)
 # %% [markdown]
 # The division into training pool, validation and test is made once, by patient where patients are known. A seed draws
 # its own training images and its own validation images from it, stratified by class; a smaller training set lies
-# inside the larger one of the same seed. All methods of one seed see the same images, so their differences are paired:
-# the method is all that differs within a pair.
+# inside the larger one of the same seed. All methods of one seed see the same images, so their differences are
+# paired: the method is all that differs within a pair.
 
 
 # %%
@@ -177,20 +177,21 @@ pd.DataFrame(counts, index=pd.Index(archive.class_names, name="images of class")
 # %% [markdown]
 # ## Why the lower layers?
 #
-# A convolutional network is a pipeline. Each block takes the maps of the one before, mixes neighbouring cells, and now
-# and then halves the resolution and widens the channels. Early blocks have few channels on many cells, late blocks many
-# channels on few cells. A block's parameters grow with its channels alone, so nearly all of them sit at the top. Its
-# arithmetic is parameters times cells. The two trends nearly cancel, so that arithmetic is spread much more evenly over the depth.
+# A convolutional network is a pipeline. Each block takes the maps of the one before, mixes neighbouring cells, and
+# now and then halves the resolution and widens the channels. Early blocks have few channels on many cells, late
+# blocks many channels on few cells. A block's parameters grow with its channels alone, so nearly all of them sit at
+# the top. Its arithmetic is parameters times cells. The two trends nearly cancel, so that arithmetic is spread much
+# more evenly over the depth.
 #
 # The case for truncation is about features. What the lower layers compute (edges, blobs, textures and simple
 # combinations of them) is useful for nearly any image. What the upper layers compute was selected for ImageNet's
 # classes. With few medical images there is not enough signal to rebuild those layers, and their many parameters
-# invite overfitting. The case against it is as short: fine-tuning may bend the
-# upper layers to the new task, and depth also buys a larger field of view.
+# invite overfitting. The case against it is as short: fine-tuning may bend the upper layers to the new task, and
+# depth also buys a larger field of view.
 #
-# A *cut point* is the output of a block. The table lists those of our backbone, named by stage and block, with the cells
-# (h x w) that are left there, and what a network that ends there would have and do. *MACs* are multiply-accumulates, the
-# usual count of a network's arithmetic.
+# A *cut point* is the output of a block. The table lists those of our backbone, named by stage and block, with the
+# cells (h x w) that are left there, and what a network that ends there would have and do. *MACs* are
+# multiply-accumulates, the usual count of a network's arithmetic.
 
 # %%
 CLASSES = archive.n_classes
@@ -218,8 +219,8 @@ show.TextTable(
 )
 
 # %% [markdown]
-# *How are parameters and arithmetic spread over the depth?* Both curves are shares of the whole network, with a pooled
-# linear head at every cut.
+# *How are parameters and arithmetic spread over the depth?* Both curves are shares of the whole network, with a
+# pooled linear head at every cut.
 
 # %% tags=["nbval-ignore-output"]
 positions = np.arange(len(cuts))
@@ -252,15 +253,15 @@ tell(
 )
 
 # %% [markdown]
-# Both curves bend upwards, so the late blocks hold most of both. But the curve of the parameters lies far below the other:
-# every cut saves a larger share of the parameters than of the arithmetic. A cut network is *compact* long before it is
-# *efficient*, and a paper that reports the first number has not reported the second.
+# Both curves bend upwards, so the late blocks hold most of both. But the curve of the parameters lies far below the
+# other: every cut saves a larger share of the parameters than of the arithmetic. A cut network is *compact* long
+# before it is *efficient*, and a paper that reports the first number has not reported the second.
 #
 # ## Truncation by hand
 #
-# Cutting a network takes three steps. Take its blocks in order up to the cut. Average the last activation over the cells.
-# Put a linear layer on the averages. In PyTorch that is one `nn.Sequential`; the upper blocks are simply not in it. The
-# cut below lies at about two thirds of the depth.
+# Cutting a network takes three steps. Take its blocks in order up to the cut. Average the last activation over the
+# cells. Put a linear layer on the averages. In PyTorch that is one `nn.Sequential`; the upper blocks are simply not
+# in it. The cut below lies at about two thirds of the depth.
 
 # %%
 demo_cut = cuts[2 * len(cuts) // 3]
@@ -277,9 +278,9 @@ print(f"cut after {LABELS[demo_cut.name]}: {demo_cut.channels} channels on {maps
       f"{maps[demo_cut.index].shape[3]} cells")  # fmt: skip
 
 # %% [markdown]
-# Equal blocks and an equal head must give equal outputs, and the number of parameters must be that of the formula: all
-# parameters up to the cut, and `channels x classes + classes` for the head. Nothing else may be left, although it is
-# common to find truncated networks that carry their dropped layers along as dead weight.
+# Equal blocks and an equal head must give equal outputs, and the number of parameters must be that of the formula:
+# all parameters up to the cut, and `channels x classes + classes` for the head. Nothing else may be left, although it
+# is common to find truncated networks that carry their dropped layers along as dead weight.
 
 
 # %%
@@ -298,11 +299,11 @@ print("by hand and in one line: equal outputs, equal numbers of parameters")
 # %% [markdown]
 # ### The paper's arithmetic (C024)
 #
-# Peng et al. report parameters in millions for a ResNet-50 with two classes: the full network, TransFusion with its last
-# stage at half width, and the two networks that their search of blocks and then of layers found. If our cuts are the
-# paper's cuts, the counts must round to the published figures. The last column is the deviation in units of the last
-# published digit, so .5 or less means that the figure is met. The rows with a *flattened* head, in which every cell of
-# the last map has weights of its own, are the control: the public code uses that head unless told otherwise.
+# Peng et al. report parameters in millions for a ResNet-50 with two classes: the full network, TransFusion with its
+# last stage at half width, and the two networks that their search of blocks and then of layers found. If our cuts are
+# the paper's cuts, the counts must round to the published figures. The last column is the deviation in units of the
+# last published digit, so .5 or less means that the figure is met. The rows with a *flattened* head, in which every
+# cell of the last map has weights of its own, are the control: the public code uses that head unless told otherwise.
 
 # %%
 PUBLISHED = {  # millions of parameters and digits after the point, from the table of Peng et al. 2022
@@ -334,21 +335,21 @@ assert worst <= 0.5 < best_flattened
 counted
 
 # %% [markdown]
-# Pooled heads meet every published count; flattened heads miss those of both truncated networks by far.
-# So the published networks had pooled heads, whatever the default of the code says. That matters for the comparison,
-# and it gets a section of its own below.
+# Pooled heads meet every published count; flattened heads miss those of both truncated networks by far. So the
+# published networks had pooled heads, whatever the default of the code says. That matters for the comparison, and it
+# gets a section of its own below.
 #
 # ## The sweep: every cut in one forward pass
 #
-# Where should one cut? Tuning a network at each cut answers the question at the price of as many trainings as there are
-# blocks. But one forward pass through the *frozen* network already computes the activation at every cut point. Averaged
-# over the cells, each becomes a feature vector, and a linear classifier with a penalty, a *probe*, says how much of the
-# task can be read off it. That costs one pass and some small convex problems.
+# Where should one cut? Tuning a network at each cut answers the question at the price of as many trainings as there
+# are blocks. But one forward pass through the *frozen* network already computes the activation at every cut point.
+# Averaged over the cells, each becomes a feature vector, and a linear classifier with a penalty, a *probe*, says how
+# much of the task can be read off it. That costs one pass and some small convex problems.
 #
-# A probe by hand: standardise by the training images, fit a logistic regression for each of a few
-# penalties, keep the one with the best AUROC on the validation images. (AUROC is the probability that a randomly drawn
-# positive case scores above a randomly drawn negative one; .5 is a coin.) The package's `sweep` does the same at every
-# cut, with the same candidates everywhere, so that no depth is favoured by a penalty that happens to suit its width.
+# A probe by hand: standardise by the training images, fit a logistic regression for each of a few penalties, keep the
+# one with the best AUROC on the validation images. (AUROC is the probability that a randomly drawn positive case
+# scores above a randomly drawn negative one; .5 is a coin.) The package's `sweep` does the same at every cut, with
+# the same candidates everywhere, so that no depth is favoured by a penalty that happens to suit its width.
 
 
 # %%
@@ -375,10 +376,10 @@ print(
 )
 
 # %% [markdown]
-# Every seed and every training size needs a sweep of its own, for its own training and validation images. What a probe
-# scores on the test images is measured here too, but only to *judge* the choice; nothing is chosen by it. The result is
-# an *artefact*: arrays that several studies need are made once, kept, and found again by a key made of the code, the
-# arguments, the data and the weights.
+# Every seed and every training size needs a sweep of its own, for its own training and validation images. What a
+# probe scores on the test images is measured here too, but only to *judge* the choice; nothing is chosen by it. The
+# result is an *artefact*: arrays that several studies need are made once, kept, and found again by a key made of the
+# code, the arguments, the data and the weights.
 
 
 # %%
@@ -458,8 +459,8 @@ chosen_cuts = [LABELS[probed(backbone, train_sizes[-1], seed)["ranked"][0]] for 
 tell(f"Validation chose these cuts, seed by seed: {', '.join(chosen_cuts)}.")
 
 # %% [markdown]
-# *At which depth can the task be read off?* Points are means over seeds of the probes' test AUROC, bars 95 % t-intervals,
-# small dots the single seeds.
+# *At which depth can the task be read off?* Points are means over seeds of the probes' test AUROC, bars 95 %
+# t-intervals, small dots the single seeds.
 
 # %% tags=["nbval-ignore-output"]
 REAL = ["chest_xray_64", "breast_ultrasound_128", "covid_ct_96"]
@@ -471,14 +472,14 @@ SWEEP = {"notebook": NOTEBOOK, "study": "sweep", "labels": LABELS}
 show.in_both_runs(show.difference_sentence, choices, "chosen", "full_network", "auroc", **SWEEP)
 
 # %% [markdown]
-# In the three panels of the reference the curve rises over the lower half of the depth, stays level, and falls towards
-# the top: the last blocks *hide* what the middle ones show, at least from a linear rule on frozen features. Where the
-# curve is level the choice hardly matters, and the cheapest cut there is the sensible one. It also means
-# that which cut wins on a few dozen validation images is close to a lottery: compare the cuts that validation chose above, seed by
-# seed. One reported "best" cut may be luck.
+# In the three panels of the reference the curve rises over the lower half of the depth, stays level, and falls
+# towards the top: the last blocks *hide* what the middle ones show, at least from a linear rule on frozen features.
+# Where the curve is level the choice hardly matters, and the cheapest cut there is the sensible one. It also means
+# that which cut wins on a few dozen validation images is close to a lottery: compare the cuts that validation chose
+# above, seed by seed. One reported "best" cut may be luck.
 #
-# *How good is the choice?* The oracle is the best of all cuts *on the test images*, which nobody could have chosen. Its lead
-# over the chosen cut is partly real and partly the luck of the test images.
+# *How good is the choice?* The oracle is the best of all cuts *on the test images*, which nobody could have chosen.
+# Its lead over the chosen cut is partly real and partly the luck of the test images.
 
 # %% tags=["nbval-ignore-output"]
 show.side_by_side(show.plot_arms, choices, "auroc", **SWEEP)
@@ -486,8 +487,8 @@ show.side_by_side(show.plot_arms, choices, "auroc", **SWEEP)
 # %% [markdown]
 # ## Four ways to use the lower layers
 #
-# The paper compares its method with three others. They differ in what happens to the layers above a cut, and in what is
-# allowed to train:
+# The paper compares its method with three others. They differ in what happens to the layers above a cut, and in what
+# is allowed to train:
 #
 # | method | below the cut | above the cut |
 # |---|---|---|
@@ -496,12 +497,12 @@ show.side_by_side(show.plot_arms, choices, "auroc", **SWEEP)
 # | TransFusion (TF; Raghu et al. 2019) | pretrained, trains | random, trains; half as wide in ResNets |
 # | truncated (TTL) | pretrained, trains | discarded |
 #
-# We add a control that the paper lacks: the *same truncated network with random weights*. Without it, a good result of a
-# small network could come from its size alone.
+# We add a control that the paper lacks: the *same truncated network with random weights*. Without it, a good result
+# of a small network could come from its size alone.
 #
-# Each method is a `Truncation`: a value that names the cut, the fate of what lies above, the head and what is frozen. Applied
-# to a backbone it gives a network, and its `policy` tells the training loop what trains. In the original code the
-# batch-norm statistics of LWFT's frozen layers go on moving; ours stand still, as the word promises.
+# Each method is a `Truncation`: a value that names the cut, the fate of what lies above, the head and what is frozen.
+# Applied to a backbone it gives a network, and its `policy` tells the training loop what trains. In the original code
+# the batch-norm statistics of LWFT's frozen layers go on moving; ours stand still, as the word promises.
 
 # %%
 rows = []
@@ -515,17 +516,18 @@ for method in ("ftl", "lwft", "tf", "ttl"):
 show.TextTable(rows)
 
 # %% [markdown]
-# Layer-wise fine-tuning freezes two thirds of the blocks and still trains most of the parameters, since these sit at the
-# top. TransFusion has as many parameters as full fine-tuning in families other than ResNets, where the random part keeps
-# its width.
+# Layer-wise fine-tuning freezes two thirds of the blocks and still trains most of the parameters, since these sit at
+# the top. TransFusion has as many parameters as full fine-tuning in families other than ResNets, where the random
+# part keeps its width.
 #
 # ## The study: equal budgets
 #
-# Comparing these methods has one trap above all others. Three of the four methods may choose a depth; full fine-tuning may
-# not. If the depth is chosen as the best of several tries, the method with more tries is favoured even when all are equally good,
-# because the best of several noisy scores is too good on average (the *winner's curse*). Two precautions are needed.
-# The choice is made on validation images and judged on test images, which removes the bias of the score. And every
-# method gets the **same number of validated candidates**, which removes the advantage of having chosen more often:
+# Comparing these methods has one trap above all others. Three of the four methods may choose a depth; full
+# fine-tuning may not. If the depth is chosen as the best of several tries, the method with more tries is favoured
+# even when all are equally good, because the best of several noisy scores is too good on average (the *winner's
+# curse*). Two precautions are needed. The choice is made on validation images and judged on test images, which
+# removes the bias of the score. And every method gets the **same number of validated candidates**, which removes the
+# advantage of having chosen more often:
 #
 # - the methods with a cut fine-tune the *same* few cuts, those that the sweep found best for this seed and training size
 #   (one from each of the best stages; the whole network is no candidate);
@@ -542,6 +544,7 @@ curse = np.array([draws[:, :k].max(axis=1).mean() for k in tries])
 assert abs(curse[1] - 1 / np.sqrt(np.pi)) < 0.02  # the closed form for two
 figure, axis = plt.subplots(figsize=(6, 3))
 axis.plot(tries, curse, "o-")
+axis.set_xticks(tries[::3])
 axis.set_xlabel("candidates tried, all equally good")
 axis.set_ylabel("mean of the best score\n(in standard deviations)")
 axis.set_ylim(0, None)
@@ -554,8 +557,9 @@ tell(
 )
 
 # %% [markdown]
-# Everything else is held equal: training images, optimiser, number of steps, head, epochs chosen on the same validation
-# images. One fine-tuned candidate is an artefact, too, since several studies below ask for the same ones. Here is all of it:
+# Everything else is held equal: training images, optimiser, number of steps, head, epochs chosen on the same
+# validation images. One fine-tuned candidate is an artefact, too, since several studies below ask for the same ones.
+# Here is all of it:
 
 
 # %%
@@ -641,7 +645,8 @@ assert (records[records.metric == "candidates"].groupby(["n", "seed"]).value.nun
 # validated the same number of candidates. The operations of TransFusion count its random part at full width in every
 # family but ResNets, whose slim upper stages do less.
 #
-# *What does each method reach?* One row an arm: the mean over seeds, its 95 % t-interval, and the single seeds below it.
+# *What does each method reach?* One row an arm: the mean over seeds, its 95 % t-interval, and the single seeds below
+# it.
 
 # %% tags=["nbval-ignore-output"]
 STUDY = {"notebook": NOTEBOOK, "study": "truncation", "labels": LABELS}
@@ -678,11 +683,12 @@ show.panels(panels, same_range=True)
 
 # %% [markdown]
 # The strong reading of "superior" asks for an interval to the right of the band, against *every* rival. The weak
-# reading asks that nothing is lost against full fine-tuning. The reference gives an uneven answer. Truncation beats full fine-tuning on
-# the chest X-rays and on breast ultrasound and is not clearly different elsewhere. Against layer-wise fine-tuning it
-# leads clearly on the white blood cells alone, against TransFusion on COVID CT alone. So most of its gain is not special to
-# truncation: TransFusion keeps the *room* of the upper layers and throws away what ImageNet taught them, and mostly does as
-# well. What truncation has for itself is its size. A network with a fraction of the parameters that is not worse is a result in its own right.
+# reading asks that nothing is lost against full fine-tuning. The reference gives an uneven answer. Truncation beats
+# full fine-tuning on the chest X-rays and on breast ultrasound and is not clearly different elsewhere. Against
+# layer-wise fine-tuning it leads clearly on the white blood cells alone, against TransFusion on COVID CT alone. So
+# most of its gain is not special to truncation: TransFusion keeps the *room* of the upper layers and throws away what
+# ImageNet taught them, and mostly does as well. What truncation has for itself is its size. A network with a fraction
+# of the parameters that is not worse is a result in its own right.
 #
 # ## The head is a confound
 #
@@ -723,19 +729,20 @@ show.side_by_side(show.plot_arms, head_records, "auroc", by="cut", **HEADS)
 show.in_both_runs(show.difference_sentence, head_records, "flattened", "pooled", "auroc", by="cut", **HEADS)
 
 # %% [markdown]
-# Compare within a head first: these are the fair comparisons of whole and cut network. Then compare across heads within
-# a network. In the reference the kind of head makes no clear difference on any of the three data sets, while the
-# cut does on two of them. There the finding about the cut stands, whatever the head; without the control nobody could have said so.
-# Where the last map has a single cell, as with small images at full depth, pooled and flattened are the same head.
+# Compare within a head first: these are the fair comparisons of whole and cut network. Then compare across heads
+# within a network. In the reference the kind of head makes no clear difference on any of the three data sets, while
+# the cut does on two of them. There the finding about the cut stands, whatever the head; without the control nobody
+# could have said so. Where the last map has a single cell, as with small images at full depth, pooled and flattened
+# are the same head.
 #
 # ## Does the sweep find what tuning every cut would find?
 #
-# The sweep judges *frozen* features by a linear rule, and the networks that follow are tuned. A cut can be good frozen
-# and poor tuned, or the other way round. The check is expensive and therefore bounded by a parameter: fine-tune at
-# evenly spread cuts, one by one, and compare four ways to choose among them. *One cut, chosen by probes* tunes
-# only the cut that the probes like best. *A few, by probes* tunes the few best and lets validation choose. The *two-stage
-# search* is the paper's: the last block of every stage, then the blocks inside the best stage. The last way *tunes every
-# cut*. All choose on validation images.
+# The sweep judges *frozen* features by a linear rule, and the networks that follow are tuned. A cut can be good
+# frozen and poor tuned, or the other way round. The check is expensive and therefore bounded by a parameter:
+# fine-tune at evenly spread cuts, one by one, and compare four ways to choose among them. *One cut, chosen by probes*
+# tunes only the cut that the probes like best. *A few, by probes* tunes the few best and lets validation choose. The
+# *two-stage search* is the paper's: the last block of every stage, then the blocks inside the best stage. The last
+# way *tunes every cut*. All choose on validation images.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -788,26 +795,27 @@ SEARCH = {"notebook": NOTEBOOK, "study": "search", "labels": LABELS, "datasets":
 show.side_by_side(show.plot_arms, search_records, "auroc", **SEARCH)
 
 # %% [markdown]
-# *And what does each way of choosing cost?* Seconds are those needed to arrive at a choice: for the single probed cut the
-# forward pass over training and validation images and the probes, for the others the trainings as well. The scale is
-# logarithmic: one unit is a factor of ten.
+# *And what does each way of choosing cost?* Seconds are those needed to arrive at a choice: for the single probed cut
+# the forward pass over training and validation images and the probes, for the others the trainings as well. The scale
+# is logarithmic: one unit is a factor of ten.
 
 # %% tags=["nbval-ignore-output"]
 display(show.side_by_side(show.plot_arms, search_records, "log10_seconds", **SEARCH))
 show.in_both_runs(show.difference_sentence, search_records, "sweep", "exhaustive", "auroc", **SEARCH)
 
 # %% [markdown]
-# In the reference all four ways find networks of about the same AUROC, and the probes alone take a small fraction of the time:
-# the cheap way is the good way. That the exhaustive search can even come out lower is no mistake: it has the most candidates
-# to be fooled by, and validation images are few. Whether the loss is *smaller than .005* is another question: these
-# intervals are too wide to promise that.
+# In the reference all four ways find networks of about the same AUROC, and the probes alone take a small fraction of
+# the time: the cheap way is the good way. That the exhaustive search can even come out lower is no mistake: it has
+# the most candidates to be fooled by, and validation images are few. Whether the loss is *smaller than .005* is
+# another question: these intervals are too wide to promise that.
 #
 # ## Compact and efficient: four numbers (C026)
 #
 # *Parameters* decide the size of the file, *multiply-accumulates* the arithmetic, *latency* the waiting, and *peak
 # memory* whether the network fits on a device. They do not shrink together. Each is measured for the network that the
-# sweep chose and divided by the same number of the full network: a share below 1 is a saving. Latency is that of
-# warm passes with one image, the two networks taking turns; memory counts parameters and the tensors that live at the same time.
+# sweep chose and divided by the same number of the full network: a share below 1 is a saving. Latency is that of warm
+# passes with one image, the two networks taking turns; memory counts parameters and the tensors that live at the same
+# time.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -878,12 +886,12 @@ tell(f"The noise of the clock: measured against itself, the whole network takes 
      f"{against_itself.max():.2f} of its own time.")  # fmt: skip
 
 # %% [markdown]
-# In both runs the parameters shrink most, by far. Arithmetic, memory and time shrink together and much less. The paper's own
-# table says the same: the parameters fall by a factor of 3.7 and the time by 17 %.
+# In both runs the parameters shrink most, by far. Arithmetic, memory and time shrink together and much less. The
+# paper's own table says the same: the parameters fall by a factor of 3.7 and the time by 17 %.
 #
 # *Which networks are worth their cost?* A network is on the *Pareto front* when no other is both cheaper and better.
-# Small points are the probes at each cut with their mean test AUROC, large ones the fine-tuned networks. On the left this run, on
-# the right the chest X-rays of the reference.
+# Small points are the probes at each cut with their mean test AUROC, large ones the fine-tuned networks. On the left
+# this run, on the right the chest X-rays of the reference.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -929,13 +937,16 @@ plt.tight_layout()
 plt.show()
 
 # %% [markdown]
-# PARETO_TEXT
+# The front is drawn through means, and means have intervals: a point just below it is not beaten. In both panels it
+# runs through probes alone: at these sizes fine-tuning buys no AUROC over a frozen network with a linear classifier
+# at a good depth. Of the fine-tuned networks the truncated one lies nearest to the front, and full fine-tuning, which
+# costs most, lies farthest from it.
 #
 # ## How far do the layers move?
 #
 # If lower layers are reused and upper ones rebuilt, fine-tuning should leave the former nearly as they were. *Linear
-# centred kernel alignment* (CKA; Kornblith et al. 2019) compares two sets of features of the same images: with X and Y
-# centred, it is |Y'X|² / (|X'X| |Y'Y|), which is 1 when one is a rotated and scaled version of the other.
+# centred kernel alignment* (CKA; Kornblith et al. 2019) compares two sets of features of the same images: with X and
+# Y centred, it is |Y'X|² / (|X'X| |Y'Y|), which is 1 when one is a rotated and scaled version of the other.
 
 
 # %%
@@ -953,9 +964,9 @@ assert np.isclose(cka_by_hand(left, turned), 1.0)
 print("by hand and by the package: equal; a rotated and scaled copy has similarity 1")
 
 # %% [markdown]
-# The measure is not 0 for unrelated features when images are few. The *noise floor* is its value when the images of one
-# side are shuffled, so that nothing is shared but the marginal shape. *How similar is each layer before and after full
-# fine-tuning?* The networks are those of the study above, one line a seed, seen on test images.
+# The measure is not 0 for unrelated features when images are few. The *noise floor* is its value when the images of
+# one side are shuffled, so that nothing is shared but the marginal shape. *How similar is each layer before and after
+# full fine-tuning?* The networks are those of the study above, one line a seed, seen on test images.
 
 # %% tags=["nbval-ignore-output"]
 if "ftl" in methods:
@@ -976,17 +987,16 @@ if "ftl" in methods:
     plt.show()
 
 # %% [markdown]
-# Read it against the floor and not against 0. The curve stays near 1 over the lower half and falls towards the top: this is what
-# the reuse of lower layers
-# looks like. Raghu et al. (2019) and Peng et al. both report it, with another measure (SVCCA). It does *not* show that
-# the upper layers are useless: a layer may move because it is being made useful. And it changes with the learning rate
-# and the number of steps, as any measure of distance travelled must.
+# Read it against the floor and not against 0. The curves start near 1 and fall towards the top: this is what the
+# reuse of lower layers looks like. Raghu et al. (2019) and Peng et al. both report it, with another measure (SVCCA).
+# It does *not* show that the upper layers are useless: a layer may move because it is being made useful. And it
+# changes with the learning rate and the number of steps, as any measure of distance travelled must.
 #
 # ## What the paper's own margin is worth
 #
-# The published table (BIMCV chest radiographs, ResNet-50, read from an image by our register) gives means and standard
-# deviations over runs, apparently three. *Is truncation, in that table, told from its rivals?* Welch's interval needs no
-# more than those numbers.
+# The published table (BIMCV chest radiographs, ResNet-50, read from an image by our register) gives means and
+# standard deviations over runs, apparently three. *Is truncation, in that table, told from its rivals?* Welch's
+# interval needs no more than those numbers.
 
 # %%
 TABLE = {
@@ -1011,17 +1021,16 @@ for rival in list(TABLE)[:3]:
 show.TextTable(rows)
 
 # %% [markdown]
-# Every interval holds 0. The last column is how many seeds would detect each difference with power .8 if it were
-# real and the two arms were run on independent seeds; if the two arms are correlated across seeds, fewer are needed.
-# The published ranking may well be right. Three runs cannot tell.
+# Every interval holds 0. The last column is how many seeds would detect each difference with power .8 if it were real
+# and the two arms were run on independent seeds; if the two arms are correlated across seeds, fewer are needed. The
+# published ranking may well be right. Three runs cannot tell.
 #
 # ### Does AUPRC see what AUROC does not (I14)?
 #
 # AUPRC is the area under the curve of precision against recall. The authors call it the tie-breaker where AUROC is
-# level. The probes at all cuts are many models on the same images,
-# so the claim can be examined: take all pairs of cuts whose AUROC differs by less than .005, and count how many differ in
-# AUPRC by .01 or more. But any second metric would part some of them. The control is the same count the other way
-# round: pairs level in AUPRC that AUROC parts.
+# level. The probes at all cuts are many models on the same images, so the claim can be examined: take all pairs of
+# cuts whose AUROC differs by less than .005, and count how many differ in AUPRC by .01 or more. But any second metric
+# would part some of them. The control is the same count the other way round: pairs level in AUPRC that AUROC parts.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -1058,14 +1067,15 @@ show.side_by_side(
 
 # %% [markdown]
 # A share above 0 in the first row says that AUPRC parts some models that AUROC calls equal. It deserves the name of a
-# tie-breaker only where it parts *more* than AUROC does the other way round. In the reference the two shares differ in
-# either direction, data set by data set: on the chest X-rays AUPRC breaks no tie at all. The two are simply not the same number.
+# tie-breaker only where it parts *more* than AUROC does the other way round. In the reference the two shares differ
+# in either direction, data set by data set: on the chest X-rays AUPRC breaks no tie at all. The two are simply not
+# the same number.
 #
 # ## Verdicts
 #
-# The rules of the register, applied to the records that this run directory holds. Phantoms show how a method works and
-# never count as evidence about medical images; parameters and operations are arithmetic, for which they do count. Fewer
-# than five seeds never make a verdict.
+# The rules of the register, applied to the records that this run directory holds. Phantoms show how a method works
+# and never count as evidence about medical images; parameters and operations are arithmetic, for which they do count.
+# Fewer than five seeds never make a verdict.
 
 # %% tags=["nbval-ignore-output"]
 show.notebook_verdicts(NOTEBOOK)
