@@ -13,11 +13,12 @@ How a lesson uses it::
     show.paired_table(records, [("full", "scratch")], "auroc", by="n", labels=LABELS)
 
     # One panel for this run; or the same call for this run beside the reference run.
-    show.plot_arms(records, "auroc", by="n", labels=LABELS) show.side_by_side(show.plot_arms, records,
-    "auroc", by="n", **KEPT) show.side_by_side(show.plot_curves, records, "auroc", "n", x_scale="log2",
-    **KEPT) show.side_by_side(show.plot_differences, records, [("full", "scratch")], "auroc", by="n",
-    claim="C006", **KEPT) show.in_both_runs(show.difference_sentence, records, "full", "scratch", "auroc",
-    by="n", **KEPT)
+    show.plot_arms(records, "auroc", by="n", labels=LABELS)
+    show.side_by_side(show.plot_arms, records, "auroc", by="n", **KEPT)
+    show.side_by_side(show.plot_curves, records, "auroc", "n", x_scale="log2", **KEPT)
+    pairs = [("full", "scratch")]
+    show.side_by_side(show.plot_differences, records, pairs, "auroc", by="n", claim="C006", **KEPT)
+    show.in_both_runs(show.difference_sentence, records, "full", "scratch", "auroc", by="n", **KEPT)
 
     # Nothing trained here: None in place of the records shows the reference alone.
     show.side_by_side(show.plot_arms, None, "auroc", by="n", **KEPT)

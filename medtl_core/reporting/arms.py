@@ -108,11 +108,13 @@ def mark_chance(axes: "Axes", axis: Literal["x", "y"], chance: float | None) -> 
 
 def set_scale(axes: "Axes", axis: Literal["x", "y"], scale: Literal["linear", "log"]) -> None:
     """A linear axis, or a logarithmic one whose marks are plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     getattr(axes, f"set_{axis}scale")(scale)
-    if scale == "log":
-        ruler = getattr(axes, f"{axis}axis")
+    ruler = getattr(axes, f"{axis}axis")
+    if scale == "linear":
+        ruler.set_major_locator(MaxNLocator(6))
+    else:
         ruler.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
         ruler.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         ruler.set_minor_formatter(NullFormatter())
