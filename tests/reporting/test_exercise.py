@@ -232,14 +232,3 @@ def test_what_does_not(found, expected):
 )  # fmt: skip
 def test_answers_in_words(answer, text):
     assert in_words(answer) == text
-
-
-def test_a_check_without_cases_has_no_hint_for_every_function(capsys):
-    check = Check(
-        1,
-        wants="a function",
-        properties=[("gives a number", lambda answer: answer(1) > 0)],
-        misconceptions=[Misconception(lambda x: -x, "the sign is turned")],
-    )
-    check(lambda x: x - 5)
-    assert "the sign is turned" not in capsys.readouterr().out
