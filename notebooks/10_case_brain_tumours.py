@@ -108,9 +108,9 @@ print(f"frozen features of {backbone} at {image_size} px, {seeds} seeds, {tuned_
 # audit found. The audit compares images pixel by pixel, and it holds groups (patients, where they are known) against the
 # parts of the published split. Nobody told it where to look.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 archive = data.sources.load(dataset)
-labels, classes = archive.labels, archive.n_classes
+labels, CLASSES = archive.labels, archive.n_classes
 shown = archive.subset(archive.domains == domain) if domain else archive
 data.cards.card(shown, None, data.sources.card(dataset), per_class=5)
 
@@ -209,7 +209,7 @@ def drawn(seed: int) -> dict[str, np.ndarray]:
     pools = {
         kind: pool
         for kind, pool in pools_of(seed).items()
-        if all(len(np.unique(labels[part])) == classes for part in vars(pool).values())
+        if all(len(np.unique(labels[part])) == CLASSES for part in vars(pool).values())
     }
     sizes = {"train": train_size, "val": val_size, "test": test_size}
     for part in ("train", "val"):
@@ -268,15 +268,15 @@ by_pixels = {kind: nearest_in_pixels(chosen) for kind, chosen in first.items()}
 bins = np.linspace(0, max(distance.max() for distance, _ in by_pixels.values()), 40)
 colours = show.colours_of(KINDS)
 figure, axis = plt.subplots(figsize=(7, 3.2))
-for kind, (distance, _) in by_pixels.items():
+for split_name, (distance, _) in by_pixels.items():
     axis.hist(
         distance,
         bins,
         weights=np.full(len(distance), 1 / len(distance)),
         histtype="step",
         linewidth=1.8,
-        color=colours[kind],
-        label=LABELS[kind],
+        color=colours[split_name],
+        label=LABELS[split_name],
     )
 axis.set_xlabel("distance to the nearest training image (root mean square, grey 0 to 1)")
 axis.set_ylabel("share of test images")
@@ -292,13 +292,13 @@ plt.show()
 
 # %% tags=["nbval-ignore-output"]
 rows = []
-for kind, (_, right) in by_pixels.items():
-    copied = np.isin(content[first[kind].test], content[first[kind].train])
+for split_name, (_, right) in by_pixels.items():
+    copied = np.isin(content[first[split_name].test], content[first[split_name].train])
     for name, chosen in (("leaked", copied), ("not leaked", ~copied)):
         if chosen.any():
             rows.append(
                 {
-                    "split": LABELS[kind],
+                    "split": LABELS[split_name],
                     "test images": name,
                     "number": int(chosen.sum()),
                     "accuracy of the nearest image": right[chosen].mean(),
@@ -325,7 +325,7 @@ show.TextTable(rows)
 # with what the head of the network actually receives (a *hook* listens at its input).
 
 # %%
-pretrained = backbones.build(backbone, num_classes=classes, pretrained=True, seed=0)
+pretrained = backbones.build(backbone, num_classes=CLASSES, pretrained=True, seed=0)
 network = pretrained.network.to(device).eval()
 received = []
 listener = backbones.head_of(network).register_forward_pre_hook(
@@ -361,7 +361,7 @@ else:
 @study.Study.artifact
 def frozen_features(seed: int) -> dict[str, np.ndarray]:
     """Pooled features of the untouched network, for all images that a seed uses in any split."""
-    model = backbones.build(backbone, num_classes=classes, pretrained=True, seed=0)
+    model = backbones.build(backbone, num_classes=CLASSES, pretrained=True, seed=0)
     used = np.unique(np.concatenate(list(drawn(seed).values())))
     return {"case": used, "features": training.pooled_features(model, pixels(used)).cpu().numpy()}
 
@@ -385,7 +385,7 @@ def apart(rows: np.ndarray, chosen: data.Split) -> list[np.ndarray]:
 x_train, x_val, x_test = apart(frozen(demo, seed=0).astype(float), demo)
 y_train, y_val, y_test = (labels[part] for part in (demo.train, demo.val, demo.test))
 projection = pipeline.make_pipeline(preprocessing.StandardScaler(), cross_decomposition.PLSRegression(2))
-projection.fit(x_train, np.eye(classes)[y_train])
+projection.fit(x_train, np.eye(CLASSES)[y_train])
 unscaled = projection.transform(x_train)
 flat_train, flat_test = (
     (projection.transform(x) - unscaled.mean(0)) / unscaled.std(0) for x in (x_train, x_test)
@@ -443,7 +443,7 @@ def svm_by_hand(x: np.ndarray, y: np.ndarray, C: float) -> tuple[np.ndarray, np.
     return solution.x @ signed, solution.x
 
 
-pair_of_classes = np.sort(np.argsort(-np.bincount(y_train, minlength=classes), kind="stable")[:2])
+pair_of_classes = np.sort(np.argsort(-np.bincount(y_train, minlength=CLASSES), kind="stable")[:2])
 few = np.concatenate([np.flatnonzero(y_train == k)[:20] for k in pair_of_classes])
 x_few, y_few = flat_train[few], np.where(y_train[few] == pair_of_classes[1], 1.0, -1.0)
 w_hand, alphas = svm_by_hand(x_few, y_few, C=1.0)
@@ -543,11 +543,11 @@ show.TextTable(
 # %%
 def knn_by_hand(x_train: np.ndarray, y_train: np.ndarray, x: np.ndarray, k: int) -> np.ndarray:
     """Share of the votes (N, K) that the k nearest rows of x_train give each class, for rows of x (N, D)."""
-    votes = np.zeros((len(x), classes))
+    votes = np.zeros((len(x), CLASSES))
     for i, case in enumerate(x):
         distance = np.sqrt(((x_train - case) ** 2).sum(axis=1))
         nearest = np.argsort(distance, kind="stable")[:k]
-        votes[i] = np.bincount(y_train[nearest], minlength=classes) / k
+        votes[i] = np.bincount(y_train[nearest], minlength=CLASSES) / k
     return votes
 
 
@@ -870,7 +870,7 @@ demo_scores = {
 short_names = [name.replace("_", " ")[:12] for name in archive.class_names]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.9), layout="constrained")
 for axis, (name, scores) in zip(axes, demo_scores.items(), strict=True):
-    table = metrics.confusion_matrix(y_test, scores.argmax(1), labels=range(classes), normalize="true")
+    table = metrics.confusion_matrix(y_test, scores.argmax(1), labels=range(CLASSES), normalize="true")
     metrics.ConfusionMatrixDisplay(table, display_labels=short_names).plot(
         ax=axis, cmap="cividis", values_format=".2f", colorbar=False, im_kw={"vmin": 0, "vmax": 1}
     )
@@ -879,7 +879,7 @@ for axis, (name, scores) in zip(axes, demo_scores.items(), strict=True):
     axis.grid(visible=False)
 plt.show()
 per_class = {
-    name: metrics.f1_score(y_test, scores.argmax(1), average=None, labels=range(classes))
+    name: metrics.f1_score(y_test, scores.argmax(1), average=None, labels=range(CLASSES))
     for name, scores in demo_scores.items()
 }
 show.TextTable({"class": archive.class_names} | {f"F1, {name}": f1 for name, f1 in per_class.items()})
@@ -899,7 +899,7 @@ show.TextTable({"class": archive.class_names} | {f"F1, {name}": f1 for name, f1 
 def by_group(scores: np.ndarray, cases: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean scores (G, K) and labels (G,) of the groups of the tested cases, labels by their first case."""
     _, first_case, group = np.unique(together[cases], return_index=True, return_inverse=True)
-    totals = np.zeros((len(first_case), classes))
+    totals = np.zeros((len(first_case), CLASSES))
     np.add.at(totals, group, scores)
     return totals / np.bincount(group)[:, None], labels[cases[first_case]]
 
@@ -981,7 +981,7 @@ show.TextTable(
 def tuned(kind: str, seed: int) -> dict[str, np.ndarray]:
     """One tuned network: pooled features and softmax scores of training, validation and test images, in order."""
     chosen = cases_of(kind, seed)
-    model = backbones.build(backbone, num_classes=classes, pretrained=True, seed=seed)
+    model = backbones.build(backbone, num_classes=CLASSES, pretrained=True, seed=seed)
     batches = -(-len(chosen.train) // batch_size)
     config = training.FitConfig(
         epochs=-(-steps // batches), batch_size=batch_size, learning_rate=learning_rate

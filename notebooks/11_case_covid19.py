@@ -51,8 +51,8 @@ show.statements_table("11_case_covid19")
 dataset: str = "phantoms_sources"  # archive; a data set
 backbone: str = "tf_efficientnet_lite0"  # network, by its timm name; a network
 image_size: int = 48  # pixels, side that images are brought to; 32 to 224
-pool_size: int = 300  # images at most of each source that training images are drawn from; 16 to 100000
-train_size: int = 200  # training images of each probe at most, the same from every source; 16 to 100000
+pool_size: int = 240  # images at most of each source that training images are drawn from; 16 to 100000
+train_size: int = 160  # training images of each probe at most, the same from every source; 16 to 100000
 val_size: int = 60  # validation images at most, to choose a penalty or an epoch; 10 to 10000
 test_size: int = 600  # test images of each source at most; 20 to 100000
 methods: list[str] = ["linear_probe"]  # how networks cross sources; one of linear_probe, full
@@ -186,36 +186,52 @@ plt.show()
 # answer the questions about background and time, and the parts that need two sources say that they are left out.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 archive = data.sources.load(dataset)
 y = archive.labels
 
 
-def parts_of(domain: str | None) -> data.Split | None:
-    """Split of one source by patient, capped at the sizes above; None where a class is missing in a part."""
+def parts_of(domain: str) -> data.Split | None:
+    """Split of one source by patient; None where a class is missing in a part."""
     try:
-        parts = data.split(archive, seed=0, domain=domain)
+        return data.split(archive, seed=0, domain=domain)
     except errors.MedtlError:
         return None
-    caps = ((parts.train, pool_size), (parts.val, max(val_size, pool_size // 4)), (parts.test, test_size))
-    return data.Split(*(data.nested_subset(y, part, min(cap, len(part)), seed=0) for part, cap in caps))
 
 
 names, counts = np.unique([] if archive.domains is None else archive.domains, return_counts=True)
-complete = {str(name): parts_of(str(name)) for name in names[np.argsort(-counts, kind="stable")]}
-SOURCES = dict([(name, parts) for name, parts in complete.items() if parts is not None][:2])
+complete = {str(domain): parts_of(str(domain)) for domain in names[np.argsort(-counts, kind="stable")]}
+SOURCES = dict([(domain, parts) for domain, parts in complete.items() if parts is not None][:2])
 TWO_SOURCES = len(SOURCES) == 2
 if not TWO_SOURCES:
     SOURCES = {"all images": data.require_measurable(archive)}
     print(f"{dataset} has no two domains with every class: what needs two sources is left out below")
-n_train = min(train_size, *(len(parts.train) for parts in SOURCES.values()), len(y))
-print(f"{n_train} training images from each of: {', '.join(SOURCES)}")
-together = data.Split(
-    *(
-        np.concatenate([getattr(parts, part) for parts in SOURCES.values()])
-        for part in ("train", "val", "test")
+
+
+def used(source: str) -> data.Split:
+    """The images of a source that are used: a pool to draw training images from, and the same for the others."""
+    parts = SOURCES[source]
+    caps = ((parts.train, pool_size), (parts.val, max(val_size, pool_size // 4)), (parts.test, test_size))
+    return data.Split(*(data.nested_subset(y, part, min(cap, len(part)), seed=0) for part, cap in caps))
+
+
+def all_used(part: str) -> np.ndarray:
+    """The images of one part, of all sources."""
+    return np.concatenate([getattr(used(source), part) for source in SOURCES])
+
+
+def draw_cases(source: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation cases of one source and seed, stratified by class; equally many from each."""
+    pool = used(source)
+    n = min(train_size, *(len(used(one).train) for one in SOURCES), len(pool.train))
+    return (
+        data.nested_subset(y, pool.train, n, seed),
+        data.nested_subset(y, pool.val, min(val_size, len(pool.val)), seed),
     )
-)
+
+
+print(f"{len(draw_cases(next(iter(SOURCES)), 0)[0])} training images from each of: {', '.join(SOURCES)}")
+together = data.Split(*(all_used(part) for part in ("train", "val", "test")))
 data.cards.card(archive, together, data.sources.card(dataset))
 
 # %% [markdown]
@@ -350,11 +366,11 @@ show.strip(
 @study.Study.artifact
 def features(variant: str, seed: int) -> dict[str, np.ndarray]:
     """Pooled features (N, D) of all cases that are used, seen through a variant."""
-    used = np.sort(np.concatenate(list(vars(together).values())))
+    cases = np.sort(np.concatenate([all_used(part) for part in ("train", "val", "test")]))
     network = backbones.build(backbone, num_classes=archive.n_classes, pretrained=True, seed=seed)
-    images = seen_through(variant, used)
-    on_device = data.DeviceDataset.from_archive(images, np.arange(len(used)), device, size=image_size)
-    return {"case": used, "features": training.pooled_features(network, on_device).cpu().numpy()}
+    images = seen_through(variant, cases)
+    on_device = data.DeviceDataset.from_archive(images, np.arange(len(cases)), device, size=image_size)
+    return {"case": cases, "features": training.pooled_features(network, on_device).cpu().numpy()}
 
 
 def features_of(variant: str, cases: np.ndarray) -> np.ndarray:
@@ -377,15 +393,6 @@ def linear_probe(x_train: np.ndarray, y_train: np.ndarray, x_val: np.ndarray, y_
     return max(candidates, key=lambda candidate: evaluation.auroc(y_val, candidate.predict_proba(x_val)))
 
 
-def draw_cases(source: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation cases of one source and seed, stratified by class."""
-    parts = SOURCES[source]
-    return (
-        data.nested_subset(y, parts.train, n_train, seed),
-        data.nested_subset(y, parts.val, min(val_size, len(parts.val)), seed),
-    )
-
-
 def probed(variant: str, labels: np.ndarray, train: np.ndarray, val: np.ndarray, test: np.ndarray):
     """A linear probe for `labels` (of all cases), and its probabilities on the test cases."""
     x = features_of(variant, np.concatenate([train, val, test]))
@@ -401,7 +408,7 @@ def probed(variant: str, labels: np.ndarray, train: np.ndarray, val: np.ndarray,
 # %% tags=["nbval-ignore-output"]
 standardised = preprocessing.StandardScaler().fit_transform(features_of("whole", together.train))
 plane = decomposition.PCA(2, random_state=0).fit_transform(standardised)
-sizes = [len(parts.train) for parts in SOURCES.values()]
+sizes = [len(used(source).train) for source in SOURCES]
 colourings = {
     "source": (np.repeat(np.arange(len(SOURCES)), sizes), [LABELS.get(name, name) for name in SOURCES]),
     "class": (y[together.train], archive.class_names),
@@ -463,7 +470,7 @@ def crossing(arm: str, seed: int, tested_on: str, method: str) -> dict:
     """Train in the source that is tested, or in the other one, and measure on the former's test images."""
     abroad = next(source for source in SOURCES if source != tested_on)
     trained_on = tested_on if arm == "in_source" else abroad
-    test = SOURCES[tested_on].test
+    test = used(tested_on).test
     if method == "full":
         scores = fine_tuned_scores(*draw_cases(trained_on, seed), test, seed)
     else:
@@ -540,7 +547,7 @@ show.in_both_runs(show.difference_sentence, None, *PAIR[0], "ece", by="tested_on
 # %%
 def seeing(arm: str, seed: int, source: str) -> dict:
     """Train and test within one source on what the arm lets through of each image."""
-    test = SOURCES[source].test
+    test = used(source).test
     if arm == "prior":
         train, _ = draw_cases(source, seed)
         probe = dummy.DummyClassifier(strategy="prior").fit(train[:, None], y[train])
@@ -636,6 +643,7 @@ def equalised(arm: str, seed: int) -> dict:
     """Source probe, class probe on both sources together, and crossing, on one variant of the images."""
     variant = "clahe" if arm == "clahe" else "whole"
     cases = {source: draw_cases(source, seed) for source in SOURCES}
+    tested = all_used("test")
     train, val = (np.concatenate([pair[i] for pair in cases.values()]) for i in (0, 1))
 
     def scored(labels, train, val, test) -> float:
@@ -644,11 +652,11 @@ def equalised(arm: str, seed: int) -> dict:
             return evaluation.auroc(labels[test], probe.predict_proba(test[:, None]))
         return evaluation.auroc(labels[test], probed(variant, labels, train, val, test)[1])
 
-    measured = {"auroc": scored(y, train, val, together.test)}
+    measured = {"auroc": scored(y, train, val, tested)}
     if TWO_SOURCES:
         a, b = SOURCES
-        measured["source_auroc"] = scored((archive.domains == b).astype(int), train, val, together.test)
-        there, back = (scored(y, *cases[a], SOURCES[b].test), scored(y, *cases[b], SOURCES[a].test))
+        measured["source_auroc"] = scored((archive.domains == b).astype(int), train, val, tested)
+        there, back = (scored(y, *cases[a], used(b).test), scored(y, *cases[b], used(a).test))
         measured["cross_auroc"] = (there + back) / 2
     return measured
 
@@ -739,12 +747,12 @@ def prepared(arm: str, seed: int, train: np.ndarray, val: np.ndarray):
 
 
 # %% tags=["nbval-ignore-output"]
-home = next(iter(SOURCES))
+HOME = next(iter(SOURCES))
 
 
 def race(arm: str, seed: int) -> dict:
     """Steps and seconds that one arm needs to the target within the larger source."""
-    train, val = draw_cases(home, seed)
+    train, val = draw_cases(HOME, seed)
     network, (train_data, val_data), rate, before, normalisation = prepared(arm, seed, train, val)
     curve = training_curve(network, train_data, val_data, normalisation, rate, seed)
     whole = backbones.build(backbone, num_classes=archive.n_classes, pretrained=False, seed=seed)
@@ -755,7 +763,7 @@ def race(arm: str, seed: int) -> dict:
     return {
         "log2_seconds": float(np.log2(last["seconds"] + before)),
         "log2_steps": float(np.log2(last["step"])),
-        "images_seen": float(last["step"]) * min(batch_size, n_train),
+        "images_seen": float(last["step"]) * min(batch_size, len(train)),
         "reached": float(last["auroc"] >= target_auroc),
         **{f"val_auroc_step_{look['step']}": look["auroc"] for look in curve},
         "ms_per_image": 1000 * (time.perf_counter() - begun) / len(val),
@@ -774,7 +782,7 @@ if max_steps:
             "reached": "higher",
             **dict.fromkeys((f"val_auroc_step_{step}" for step in range(1, max_steps + 1)), "higher"),
         },
-        n_test=min(val_size, len(SOURCES[home].val)),
+        n_test=min(val_size, len(used(HOME).val)),
         **SETTINGS,
     ).run()
 RACE = {**CT, "study": "time_to_target"}
@@ -915,12 +923,13 @@ def occlusion_by_hand(head, x: torch.Tensor, target: torch.Tensor) -> torch.Tens
     """Mean drop of the log odds over all windows that hide a pixel, (H, W), for one image x (1, 3, H, W)."""
     height, width = x.shape[-2:]
     drop, count = torch.zeros(height, width), torch.zeros(height, width)
+    seen, soft = log_odds(head, x, target), blurred(x)
     for top in range(0, height - WINDOW + STRIDE, STRIDE):
         for left in range(0, width - WINDOW + STRIDE, STRIDE):
             square = (slice(top, top + WINDOW), slice(left, left + WINDOW))
             hidden = x.clone()
-            hidden[:, :, *square] = blurred(x)[:, :, *square]
-            drop[square] += float(log_odds(head, x, target) - log_odds(head, hidden, target))
+            hidden[:, :, *square] = soft[:, :, *square]
+            drop[square] += float(seen - log_odds(head, hidden, target))
             count[square] += 1
     return drop / count
 
@@ -948,8 +957,8 @@ def saliency(head, x: torch.Tensor, target: torch.Tensor) -> np.ndarray:
 
 
 # %%
-first = resident(SOURCES[home].test[:1])
-probe, _ = probed("whole", y, *draw_cases(home, 0), SOURCES[home].test)
+first = resident(used(HOME).test[:1])
+probe, _ = probed("whole", y, *draw_cases(HOME, 0), used(HOME).test)
 head, x, target = as_head(probe), first.inputs(slice(0, 1), model.normalisation), first.labels
 with torch.inference_mode():
     map_by_hand = occlusion_by_hand(head, x, target)
@@ -971,13 +980,6 @@ print("the double loop and captum draw the same map")
 
 
 # %%
-STAGE = replace(
-    data.phantoms.SPECS["phantoms"],
-    name="phantoms_sources",
-    n=phantom_images,
-    contrast=0.22,
-    size=image_size,
-)
 TOLERANCE = max(1, round(15 / 224 * image_size))  # pixels
 MAPPED = 8  # images of each seed for which maps are drawn
 MODELS = ["lesion_model", "mark_model"]
@@ -992,8 +994,9 @@ def stamped(plain, marked: np.ndarray, seed: int):
 
 def frozen(images) -> np.ndarray:
     """Pooled features (N, D) of all images of an archive."""
+    network = backbones.build(backbone, num_classes=2, pretrained=True, seed=0)
     on_device = data.DeviceDataset.from_archive(images, np.arange(images.n), device)
-    return training.pooled_features(model, on_device).cpu().numpy()
+    return training.pooled_features(network, on_device).cpu().numpy()
 
 
 @study.Study.artifact
@@ -1003,7 +1006,14 @@ def staged_hospital(seed: int) -> dict[str, np.ndarray]:
     In one the marks go with the class, in the other they are random.
     """
     rng = np.random.default_rng(seed)
-    plain = data.phantoms.draw(STAGE, seed)
+    spec = replace(
+        data.phantoms.SPECS["phantoms"],
+        name="phantoms_sources",
+        n=phantom_images,
+        contrast=0.22,
+        size=image_size,
+    )
+    plain = data.phantoms.draw(spec, seed)
     parts = data.split(plain, seed=0)
     random_marks = rng.random(plain.n) < 0.5
     x = frozen(stamped(plain, random_marks, seed))
@@ -1165,7 +1175,7 @@ plt.show()
 # %% tags=["nbval-ignore-output"]
 average_maps, means = {}, {}
 for source in SOURCES:
-    test = SOURCES[source].test
+    test = used(source).test
     some = resident(data.nested_subset(y, test, min(8, len(test)), seed=0))
     head = as_head(probed("whole", y, *draw_cases(source, 0), test)[0])
     average_maps[source] = occlusion(head, some.inputs(slice(None), model.normalisation), some.labels).mean(0)
