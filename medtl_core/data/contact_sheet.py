@@ -32,6 +32,9 @@ class ContactSheet:
         self.figure = figure
         self.left_out = left_out
 
+    def __repr__(self) -> str:
+        return f"ContactSheet(left_out={self.left_out})"
+
     def png(self, dpi: int = 100) -> bytes:
         """The picture as PNG, `dpi` pixels an inch."""
         stream = io.BytesIO()

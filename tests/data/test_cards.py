@@ -123,8 +123,9 @@ def test_contact_sheet_that_cannot_be_written(tmp_path):
 
 
 def test_contact_sheet_displays_itself_as_a_picture():
-    picture = cards.contact_sheet(made(), per_class=2)._repr_png_()
-    assert picture.startswith(b"\x89PNG")
+    sheets = [cards.contact_sheet(made(), per_class=2) for _ in range(2)]
+    assert sheets[0]._repr_png_().startswith(b"\x89PNG")
+    assert repr(sheets[0]) == repr(sheets[1])  # no address: a notebook's output is the same in each run
 
 
 def test_names_from_a_file_are_plain_text_in_a_figure():
