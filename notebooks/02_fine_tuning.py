@@ -529,17 +529,17 @@ print("the loop above and the package's fit give the same predictions")
 # %% [markdown]
 # ### Which epoch is the best one?
 #
-# It looks like a detail. *Do loss and AUROC agree about it?* A linear head is trained on the frozen features of two
+# It looks like a detail. *Do loss and AUROC agree about it?* A linear head is trained on the frozen features of a few
 # dozen images, and looked at after every epoch on some hundreds of validation images (a few dozen would be too few:
 # their AUROC scatters so much that its best epoch is noise). A ring marks the epoch that each would choose. The
 # dotted line is the loss of a network that knows nothing but the shares of the classes.
 
 # %% tags=["nbval-ignore-output"]
-few = pixels(cases("train", min(24, train_sizes[0]), 0))
+few = pixels(cases("train", min(32, train_sizes[0]), 0))
 many = pixels(data.nested_subset(archive.labels, parts.val, min(300, len(parts.val)), 0))
 few, many = (training.FeatureSet.of(pretrained, images) for images in (few, many))
 head = networks.head_of(fresh_network())
-config = training.FitConfig(epochs=60, batch_size=batch_size, learning_rate=10 * learning_rate)
+config = training.FitConfig(epochs=60, batch_size=batch_size, learning_rate=0.01)
 history = training.fit(head, policies.SCRATCH, few, many, None, config, seed=0).history
 shares = np.bincount(array(many.labels)) / len(many)
 ignorance = float(-(shares * np.log(shares)).sum())

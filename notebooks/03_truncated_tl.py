@@ -45,7 +45,7 @@ show.statements_table("03_truncated_tl")
 #
 # ## Parameters
 #
-# The defaults are the `smoke` profile: digital phantoms and three seeds. Three kinds of training run are small enough
+# The defaults are the `smoke` profile: digital phantoms and a few seeds. Three kinds of training run are small enough
 # to be carried through to the end within half a minute: the truncated network, the same network from random weights,
 # and the whole network. Everything else that has to be trained is shown from the reference run. `medtl run
 # 03_truncated_tl --profile teach` trains all of it; `-p dataset=breastmnist -p seeds=5` changes single values, after
@@ -59,10 +59,10 @@ image_size: int = 32  # pixels, side that images are brought to; 28 to 224
 train_sizes: list[int] = [128]  # training images, one point of the learning curves each; 8 to 100000
 val_size: int = 200  # validation images at most, by which every choice is made; 10 to 10000
 test_size: int = 200  # test images at most, looked at once; 20 to 100000
-seeds: int = 3  # random seeds, each with its own training and validation images and head; 1 to 50
+seeds: int = 4  # random seeds, each with its own training and validation images and head; 1 to 50
 steps: int = 40  # optimiser steps of each training run, the same for every arm and size; 4 to 100000
 batch_size: int = 32  # images a step; 4 to 512
-learning_rate: float = 0.003  # AdamW's learning rate; 0.000001 to 0.1
+learning_rate: float = 0.001  # AdamW's learning rate; 0.000001 to 0.1
 methods: list[str] = ["ftl", "ttl", "ttl_scratch"]  # what is trained; one of ftl, lwft, tf, ttl, ttl_scratch
 candidates: int = 1  # validated candidates that each method may fine-tune; 1 to 5
 heads: bool = False  # also fine-tune the whole and the cut network with a pooled and a flattened head; any
