@@ -382,7 +382,7 @@ print(
 # code, the arguments, the data and the weights.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 @study.Study.artifact
 def probed(name: str, n: int, seed: int) -> dict:
     """Probes at all cuts of the pretrained network `name`: the cuts that validation likes, and how each does on test."""
@@ -599,7 +599,7 @@ def fine_tuned(name: str, method: str, cut: str, head: str, rate: float, n: int,
 # %% [markdown]
 # A trial asks for a method's candidates, chooses among them on validation images, and looks at the test images once:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 RATES = [1.0, 1 / 3, 3.0, 0.1, 10.0]
 MACS = {cut.name: cost.macs for cut, cost in zip(cuts, costs, strict=True)}
 
@@ -939,8 +939,8 @@ plt.show()
 # %% [markdown]
 # The front is drawn through means, and means have intervals: a point just below it is not beaten. In both panels it
 # runs through probes alone: at these sizes fine-tuning buys no AUROC over a frozen network with a linear classifier
-# at a good depth. Of the fine-tuned networks the truncated one lies nearest to the front, and full fine-tuning, which
-# costs most, lies farthest from it.
+# at a good depth. Of the fine-tuned networks that start from pretrained weights, the truncated one lies nearest to
+# the front, and full fine-tuning, which costs most, lies farthest from it.
 #
 # ## How far do the layers move?
 #
