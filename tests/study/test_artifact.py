@@ -22,7 +22,7 @@ def weights_digest(name: str) -> str:
 
 
 def made(kind: str, seed: int) -> dict[str, np.ndarray]:
-    with open(os.environ["ARTEFACT_LOG"], "a") as log:
+    with open(os.path.join(os.path.dirname(os.environ["MEDTL_OUT"]), "log"), "a") as log:
         log.write(f"{kind} {seed}\n")
     used(weights_digest, "a")
     return {"features": SCALE * np.random.rand(2, 3), "names": np.array(["x", "y"])}  # noqa: NPY002
@@ -33,7 +33,7 @@ features = Study.artifact(made)
 
 @pytest.fixture(autouse=True)
 def log(tmp_path, monkeypatch):
-    for name, folder in {"MEDTL_OUT": "run", "MEDTL_STORE": "store", "ARTEFACT_LOG": "log"}.items():
+    for name, folder in {"MEDTL_OUT": "run", "MEDTL_STORE": "store"}.items():
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.setenv("MEDTL_DEVICE", "cpu")
     return lambda: (tmp_path / "log").read_text().splitlines()
@@ -101,7 +101,7 @@ from medtl_core.study.study import DataIdentity, Study
 
 @Study.artifact
 def drawn(kind, seed):
-    with open(os.environ["ARTEFACT_LOG"], "a") as log:
+    with open(os.path.join(os.path.dirname(os.environ["MEDTL_OUT"]), "log"), "a") as log:
         log.write(f"{kind} {seed}\\n")
     return {"x": np.ones(3)}
 

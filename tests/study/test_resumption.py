@@ -26,7 +26,7 @@ def measure(seed):
     return torch.rand(3, 2).double().numpy() + seed + OFFSET
 
 def trial(arm, seed, n):
-    with open(os.environ["TRIAL_LOG"], "a") as log:
+    with open(os.path.join(os.path.dirname(os.environ["MEDTL_OUT"]), "log"), "a") as log:
         log.write(f"{arm} {seed} {n}\\n")
     time.sleep(float(os.environ.get("TRIAL_PAUSE", 0)))
     scores = measure(seed)
@@ -42,7 +42,7 @@ frame = study.run(progress=False, workers=WORKERS)
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path, monkeypatch):
-    for name, folder in {"MEDTL_OUT": "run", "MEDTL_STORE": "store", "TRIAL_LOG": "log"}.items():
+    for name, folder in {"MEDTL_OUT": "run", "MEDTL_STORE": "store"}.items():
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.setenv("MEDTL_DEVICE", "cpu")
     return tmp_path

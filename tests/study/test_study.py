@@ -1,6 +1,7 @@
 import json
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,15 +30,13 @@ COLUMNS = [
     "device",
     "key",
 ]
-LOG = "TRIAL_LOG"
 DATA = DataIdentity("phantoms", "abc", synthetic=True)
 
 
 def trial(arm: str, seed: int, n: int) -> dict[str, object]:
     """Draws from every random source, as training does."""
-    if path := os.environ.get(LOG):
-        with open(path, "a") as log:
-            log.write(f"{arm} {seed} {n} {os.getpid()} {torch.get_num_threads()}\n")
+    with open(Path(os.environ["MEDTL_OUT"]).parent / "log", "a") as log:  # which workers are told, too
+        log.write(f"{arm} {seed} {n} {os.getpid()} {torch.get_num_threads()}\n")
     scores = torch.rand(4, 2).numpy() + np.random.rand() + random.random()  # noqa: NPY002
     shift = 0.1 if arm == "full" else 0.0
     return {
@@ -49,7 +48,7 @@ def trial(arm: str, seed: int, n: int) -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path, monkeypatch):
-    for name, folder in {"MEDTL_OUT": "run", "MEDTL_STORE": "store", LOG: "log"}.items():
+    for name, folder in {"MEDTL_OUT": "run", "MEDTL_STORE": "store"}.items():
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.setenv("MEDTL_DEVICE", "cpu")
     monkeypatch.delenv("MEDTL_WORKERS", raising=False)
