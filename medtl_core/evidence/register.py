@@ -20,6 +20,7 @@ class Claim(Strict):
 
     `strong_word` is the word that makes it stronger than what supports it: such a statement is tested in a
     weak and in a strong reading. `population` is a name from the head; without one it is the head's first.
+    `scope` are the data sets that decide; without any they are those that the head gives for the notebook.
     """
 
     id: str = Field(min_length=1)
@@ -31,6 +32,7 @@ class Claim(Strict):
     handling: Literal["test", "demonstration", "literature", "correction"]
     notebook: str | None = None
     population: str | None = None
+    scope: list[str] | None = Field(default=None, min_length=1)
     strong_word: str | None = None
     expected: str | None = None
     source: str | None = None

@@ -46,7 +46,9 @@ class Head(Strict):
     """What the engine must know of one survey.
 
     `populations` are keyed by the name that entries and rules use; the first is that of entries which name
-    none. `references` is the length of the survey's list of references.
+    none. `references` is the length of the survey's list of references. `scope` names, for each notebook, the
+    data sets that decide its statements; all others are replications. `words` says what ids of arms, data
+    sets and metrics are called in a sentence.
     """
 
     title: str = Field(min_length=1)
@@ -54,6 +56,8 @@ class Head(Strict):
     sections: dict[str, Section] = Field(min_length=1)
     populations: dict[str, Population] = Field(min_length=1)
     references: int | None = Field(default=None, ge=1)
+    scope: dict[str, list[str]] = {}
+    words: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _agree(self) -> "Head":

@@ -29,10 +29,15 @@ class Span(Strict):
 
 
 class Trend(Strict):
-    """How a statistic per seed is taken over the levels of a factor."""
+    """How a statistic per seed is taken over the levels of a factor.
+
+    `scale` is that of the factor; `value_scale` log takes the natural logarithm of the metric first, for a
+    quantity with a floor at 0, whose slope would otherwise shrink as it falls.
+    """
 
     factor: str
     scale: Literal["linear", "log2"] = "linear"
+    value_scale: Literal["linear", "log"] = "linear"
     statistic: Literal["slope", "spearman"] = "slope"
 
 
@@ -48,10 +53,10 @@ class Rule(Strict):
 
     `kind` is one of `rules.kinds.KINDS`, and what else is needed depends on it. `margin` is the smallest
     effect of interest or the margin of equivalence, in the unit of the metric (trend: per unit of the scaled
-    factor). `direction` is what the statement claims for treatment - control, or for the slope. `by` names
+    factor), and `margin_reason` says why that size. `direction` is what the statement claims for treatment - control, or for the slope. `by` names
     factors whose levels are judged apart. Configurations of the notebook are judged apart as well, unless
     `configurations` is `pooled`: then a seed's value is the mean over them. `population` is what this rule
-    is about where that differs from its entry's.
+    is about, and `scope` the data sets that decide it, where these differ from its entry's.
     """
 
     reading: Literal["weak", "strong", "main"]
@@ -65,6 +70,7 @@ class Rule(Strict):
     by: list[str] = []
     configurations: Literal["apart", "pooled"] = "apart"
     margin: float | None = Field(default=None, ge=0)
+    margin_reason: str | None = None
     direction: Literal["higher", "lower"] = "higher"
     min_seeds: int = Field(default=5, ge=1)
     combine: Literal["all", "majority", "any"] = "all"
@@ -73,6 +79,7 @@ class Rule(Strict):
     resample_cases: bool = False
     condition: str | None = None
     population: str | None = None
+    scope: list[str] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _apart(self) -> "Rule":
@@ -83,5 +90,5 @@ class Rule(Strict):
     @property
     def version(self) -> str:
         """Hash of everything in the rule that decides (12 hexadecimal digits); its wording does not count."""
-        deciding = self.model_dump(mode="json", exclude={"hypothesis"}, exclude_none=True)
+        deciding = self.model_dump(mode="json", exclude={"hypothesis", "margin_reason"}, exclude_none=True)
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]

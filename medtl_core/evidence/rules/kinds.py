@@ -3,6 +3,7 @@
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules import (
+    at_least,
     deterministic,
     equivalence,
     existence,
@@ -18,6 +19,7 @@ KINDS: dict[str, RuleKind] = {
     module.KIND.name: module.KIND
     for module in (
         superiority,
+        at_least,
         equivalence,
         non_inferiority,
         trend,

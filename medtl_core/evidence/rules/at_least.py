@@ -1,0 +1,33 @@
+"""At least: the effect, or an arm's value, exceeds a number that the statement names."""
+
+from medtl_core.evidence.rule import Rule
+from medtl_core.evidence.rules.kind import compared
+from medtl_core.evidence.rules.superiority import Superiority
+
+
+class AtLeast(Superiority):
+    """H0: the effect is at most the margin."""
+
+    name = "at_least"
+    needs = frozenset({"treatment", "margin"})
+
+    def claim_in_words(self, rule: Rule) -> str:
+        """`full − scratch in auroc is above 0.05`, or of one arm `auroc of full is above 0.8`."""
+        bound = f"{'above' if rule.direction == 'higher' else 'below'} {bound_of(rule):g}"
+        if rule.control is None:
+            return f"{rule.metric} of {rule.treatment} is {bound}"
+        return f"{compared(rule, 'every arm')} in {rule.metric} is {bound}"
+
+    def axis_in_words(self, rule: Rule) -> str:
+        """`auroc: full − scratch (stated: above 0.05)`."""
+        side = "above" if rule.direction == "higher" else "below"
+        return f"{rule.metric}: {compared(rule, 'value')} (stated: {side} {bound_of(rule):g})"
+
+
+def bound_of(rule: Rule) -> float:
+    """The number that is named, with the sign of the stated direction where two arms are compared."""
+    margin = rule.margin or 0.0
+    return -margin if rule.direction == "lower" and rule.control is not None else margin
+
+
+KIND = AtLeast()
