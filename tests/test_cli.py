@@ -238,12 +238,12 @@ def test_the_ledger_of_the_latest_run(medtl, project):
         status, out, _ = medtl(*arguments, "--json")
         assert status == 0
         assert [(row["id"], row["verdict"]) for row in json.loads(out)] == [
-            ("C001", "supported"),
+            ("C001", "demonstrated"),
             ("C002", "pending"),
         ]
     out = medtl("ledger")[1]
     assert "C001" in out
-    assert "1 pending, 1 supported" in out
+    assert "1 demonstrated, 1 pending" in out
 
 
 def test_a_report_is_written_again(medtl, project):
@@ -256,7 +256,7 @@ def test_a_report_is_written_again(medtl, project):
 def test_keeping_a_run(medtl, project):
     record(project / "runs" / "one")
     assert medtl("keep", "one", "results/one")[:2] == (0, "results/one\n")
-    assert "supported" in medtl("ledger", "results/one")[1]
+    assert "demonstrated" in medtl("ledger", "results/one")[1]
     assert "exists already" in one_line(medtl("keep", "one", "results/one"))
     assert medtl("keep", "one", "results/one", "--overwrite")[0] == 0
     assert "kept run" in one_line(medtl("report", "results/one"))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from medtl_core.evidence.case_resampling import CaseIntervals
+from medtl_core.evidence.limits import limit_of
 from medtl_core.evidence.pairing import Stratum, select, strata
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules.estimate import Estimate
@@ -14,23 +15,26 @@ from medtl_core.evidence.rules.kinds import kind_of
 def estimates(rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None = None) -> list[Estimate]:
     """Estimates of a rule from the records of its study (the tidy table of `record.to_frame`).
 
-    `cases` is asked for the interval of a rule with `resample_cases`. MedtlError where the rule names a
-    factor that the study did not record.
+    `cases` is asked for intervals that speak of new test cases too. Where arms have not converged, or values
+    are bounds, there are estimates and no p values. MedtlError where the rule names a factor that the study
+    did not record.
     """
     chosen = select(rule, frame)
     if chosen.empty:
         return []
-    return [_estimate(rule, stratum, cases) for stratum in strata(rule, chosen)]
+    return [_estimate(rule, frame, stratum, cases) for stratum in strata(rule, chosen)]
 
 
 def overall_estimates(rule: Rule, frame: pd.DataFrame) -> dict[str, Estimate]:
     """One summary per data set, strata averaged within each seed; it informs and is never judged."""
-    flat = rule.model_copy(update={"by": [], "configurations": "pooled", "resample_cases": False})
+    flat = rule.model_copy(update={"by": [], "configurations": "pooled"})
     return {estimate.dataset: estimate for estimate in estimates(flat, frame)}
 
 
-def _estimate(rule: Rule, stratum: Stratum, cases: CaseIntervals | None) -> Estimate:
+def _estimate(rule: Rule, frame: pd.DataFrame, stratum: Stratum, cases: CaseIntervals | None) -> Estimate:
     found = kind_of(rule).estimate(rule, stratum, cases)
+    if limit := limit_of(rule, frame, stratum):
+        found = replace(found, p_values=None, note="; ".join(filter(None, [found.note, limit])))
     pooled = stratum.records["configuration"].nunique()
     if pooled == 1:
         return found

@@ -65,6 +65,7 @@ class Ledger:
                 verdict,
                 self.head.population_of(verdict.claim.population),
                 verdict.claim.id in self.rules_changed,
+                self.head.words,
             )
             for verdict in self.verdicts
         ]
@@ -74,13 +75,13 @@ class Ledger:
         return json.dumps(self.rows(), indent=1, ensure_ascii=False) + "\n"
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per entry: id, section, statement, handling, notebook, verdict, reason."""
-        columns = ["id", "section", "statement", "handling", "notebook", "verdict", "reason"]
+        """One row per entry: id, section, statement, handling, notebook, verdict, reason, sentence."""
+        columns = ["id", "section", "statement", "handling", "notebook", "verdict", "reason", "sentence"]
         return pd.DataFrame([[row[c] for c in columns] for row in self.rows()], columns=columns)
 
     def to_markdown(self) -> str:
         """The ledger as a Markdown table."""
-        head = ["id", "section", "statement", "notebook", "verdict", "reason"]
+        head = ["id", "section", "statement", "notebook", "verdict", "reason", "sentence"]
         lines = [f"# Ledger\n\n{self.summary()}\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for row in self.rows():
             lines.append("| " + " | ".join(cell(row[column]) for column in head) + " |")

@@ -89,6 +89,17 @@ class Stratum:
         return clear | self.factors
 
     @property
+    def archive(self) -> str:
+        """The data set's own name, without domains."""
+        return str(self.records["dataset"].iloc[0])
+
+    @property
+    def n_test(self) -> int | None:
+        """Number of test cases, None where the records disagree or there are none."""
+        found = set(self.records["n_test"])
+        return int(found.pop()) if len(found) == 1 and 0 not in found else None
+
+    @property
     def synthetic(self) -> bool:
         """Whether any of the records rests on synthetic data."""
         return bool(self.records["synthetic"].any())

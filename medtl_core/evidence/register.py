@@ -113,6 +113,11 @@ class Register(Strict):
         """The statements that a notebook answers; all of them for None."""
         return [claim for claim in self.entries if notebook in (None, claim.notebook)]
 
+    def scope_of(self, claim: Claim, rule: Rule) -> tuple[str, ...] | None:
+        """The data sets that decide a rule of an entry; None where the register names none."""
+        found = rule.scope or claim.scope or self.head.scope.get(claim.notebook or "")
+        return tuple(found) if found else None
+
     def synthetic_is_evidence(self, claim: Claim, rule: Rule) -> bool:
         """Whether synthetic data count for a rule of an entry."""
         name = self.head.population_of(rule.population, claim.population)

@@ -56,8 +56,8 @@ class Head(Strict):
     sections: dict[str, Section] = Field(min_length=1)
     populations: dict[str, Population] = Field(min_length=1)
     references: int | None = Field(default=None, ge=1)
-    scope: dict[str, list[str]] = {}
-    words: dict[str, str] = {}
+    scope: dict[str, list[str]] = Field(default_factory=dict)
+    words: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agree(self) -> "Head":

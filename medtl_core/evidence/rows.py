@@ -1,25 +1,28 @@
 """Verdicts as plain rows, ready for JSON."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from medtl_core.evidence.combine import combine
-from medtl_core.evidence.decision import StratumVerdict
 from medtl_core.evidence.pairing import stratum_name
+from medtl_core.evidence.rule_verdict import DatasetVerdict, RuleVerdict, StratumVerdict
 from medtl_core.evidence.rules.estimate import Estimate
 from medtl_core.evidence.rules.kinds import kind_of
-from medtl_core.evidence.verdict import DatasetVerdict, EntryVerdict, RuleVerdict
+from medtl_core.evidence.sentence import sentence_of
+from medtl_core.evidence.verdict import EntryVerdict
 from medtl_core.evidence.wording import effect_in_words, rule_in_words
 
 SIGNIFICANT_DIGITS = 6
 
 
-def entry_row(verdict: EntryVerdict, population: str, rule_changed: bool) -> dict[str, Any]:
+def entry_row(
+    verdict: EntryVerdict, population: str, rule_changed: bool, words: Mapping[str, str]
+) -> dict[str, Any]:
     """An entry of the register with its verdict.
 
     `rule`, `rule_version` and the numbers in `datasets` are those of the rule that decides (the first of the
     main or weak reading); `rules` holds all of them. `population` is what the entry is about;
-    `rule_changed`: one of its rules was changed after its records were taken.
+    `rule_changed`: one of its rules was changed after its records were taken. `words` are those of the head.
     """
     claim = verdict.claim
     deciding = [r for r in verdict.rules if r.rule.reading != "strong"] or verdict.rules
@@ -37,6 +40,7 @@ def entry_row(verdict: EntryVerdict, population: str, rule_changed: bool) -> dic
         "notebook": claim.notebook,
         "verdict": verdict.verdict,
         "reason": reason,
+        "sentence": sentence_of(verdict, words),
         "rule": first.kind if first else None,
         "rule_in_words": rule_in_words(first) if first else None,
         "rule_version": first.version if first else None,
@@ -44,17 +48,21 @@ def entry_row(verdict: EntryVerdict, population: str, rule_changed: bool) -> dic
         "expected": claim.expected,
         "source": claim.source,
         "correction": claim.correction,
-        "datasets": _deciding_datasets(deciding),
+        "parts": verdict.parts,
+        "strong": verdict.strong,
+        "p_adjusted": _rounded(verdict.p_adjusted),
+        "datasets": _deciding_datasets(verdict, deciding),
         "rules": [_rule_row(result) for result in verdict.rules],
     }
 
 
-def _deciding_datasets(results: list[RuleVerdict]) -> dict[str, Any]:
+def _deciding_datasets(verdict: EntryVerdict, results: list[RuleVerdict]) -> dict[str, Any]:
+    """Each data set with the numbers of its first rule, and its word: a replication has that of the rule."""
     rows: dict[str, Any] = {}
     for name in sorted({name for result in results for name in result.datasets}):
-        found = [result.datasets[name] for result in results if name in result.datasets]
-        verdict = combine([verdict.verdict for verdict in found], "all")
-        rows[name] = _dataset_row(found[0]) | {"verdict": verdict}
+        found = next(result.datasets[name] for result in results if name in result.datasets)
+        archive = found.strata[0].estimate.archive
+        rows[name] = _dataset_row(found) | {"verdict": verdict.parts.get(archive, found.verdict)}
     return rows
 
 
@@ -87,6 +95,7 @@ def _dataset_row(verdict: DatasetVerdict) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "reason": verdict.reason,
         "eligible": verdict.eligible,
+        "decides": verdict.decides,
         **numbers,
         "strata": strata,
     }
@@ -102,7 +111,9 @@ def _stratum_row(judged: StratumVerdict) -> dict[str, Any]:
         **_numbers(estimate),
         "excluded": estimate.excluded,
         "p_adjusted": _rounded(judged.p_adjusted),
-        "detectable": _rounded(estimate.detectable),
+        "new_cases": estimate.cases,
+        "n_test": estimate.n_test,
+        "detectable": _rounded(judged.detectable),
         "method": estimate.interval.method if estimate.interval else None,
     }
 

@@ -53,10 +53,11 @@ class Rule(Strict):
 
     `kind` is one of `rules.kinds.KINDS`, and what else is needed depends on it. `margin` is the smallest
     effect of interest or the margin of equivalence, in the unit of the metric (trend: per unit of the scaled
-    factor), and `margin_reason` says why that size. `direction` is what the statement claims for treatment - control, or for the slope. `by` names
-    factors whose levels are judged apart. Configurations of the notebook are judged apart as well, unless
-    `configurations` is `pooled`: then a seed's value is the mean over them. `population` is what this rule
-    is about, and `scope` the data sets that decide it, where these differ from its entry's.
+    factor), and `margin_reason` says why that size. `direction` is what the statement claims for treatment -
+    control, or for the slope. `by` names factors whose levels are judged apart. Configurations of the
+    notebook are judged apart as well, unless `configurations` is `pooled`: then a seed's value is the mean
+    over them. `population` is what this rule is about, and `scope` the data sets that decide it, where these
+    differ from its entry's.
     """
 
     reading: Literal["weak", "strong", "main"]
@@ -76,8 +77,6 @@ class Rule(Strict):
     combine: Literal["all", "majority", "any"] = "all"
     trend: Trend | None = None
     tolerance: Tolerance | None = None
-    resample_cases: bool = False
-    condition: str | None = None
     population: str | None = None
     scope: list[str] | None = Field(default=None, min_length=1)
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from medtl_core.evaluation.metric_words import chance_of, metric_in_words, range_of
 from medtl_core.reporting.drawing import Drawing, finished, panel
-from medtl_core.reporting.metric_words import chance_of, metric_in_words, range_of
 from medtl_core.reporting.rows import FRAME, WIDTH, draw_rows, what_is_shown
 from medtl_core.reporting.style import QUIET, colours_of, words
 from medtl_core.reporting.summaries import Records, Summary, arm_summaries, select

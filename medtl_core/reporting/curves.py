@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from medtl_core.errors import MedtlError
+from medtl_core.evaluation.metric_words import chance_of, metric_in_words, range_of
 from medtl_core.reporting.arms import Bounds, keep_within, mark_chance, set_scale
 from medtl_core.reporting.drawing import Drawing, finished, panel
-from medtl_core.reporting.metric_words import chance_of, metric_in_words, range_of
 from medtl_core.reporting.places import PLACE
 from medtl_core.reporting.rows import WIDTH, what_is_shown
 from medtl_core.reporting.style import BLUE, colours_of, words

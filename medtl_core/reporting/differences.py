@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from medtl_core.errors import MedtlError
+from medtl_core.evaluation.metric_words import metric_in_words, range_of
+from medtl_core.evaluation.rounding import number
 from medtl_core.evidence.register import Register
 from medtl_core.evidence.rule import Rule
 from medtl_core.reporting.arms import keep_within
 from medtl_core.reporting.drawing import Drawing, finished, panel
-from medtl_core.reporting.metric_words import metric_in_words, range_of
 from medtl_core.reporting.paired import pair_in_words
-from medtl_core.reporting.rounding import number
 from medtl_core.reporting.rows import FRAME, WIDTH, draw_rows, what_is_shown
 from medtl_core.reporting.smallest_effect import size_in, smallest_effect
 from medtl_core.reporting.style import BAND, QUIET, TEXT, colours_of

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, and a marker of its own for each word: colour is never the only sign.
 COLOURS = {
     "supported": "#0072B2",
-    "supported with conditions": "#56B4E9",
+    "partly supported": "#56B4E9",
+    "mixed": "#CC79A7",
     "not supported": "#E69F00",
     "contradicted": "#D55E00",
     "inconclusive": "#666666",
 }
 MARKERS = {
     "supported": "o",
-    "supported with conditions": "D",
+    "partly supported": "D",
+    "mixed": "P",
     "not supported": "s",
     "contradicted": "X",
     "inconclusive": "v",

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
 
-from medtl_core.evidence.combine import Verdict
 from medtl_core.evidence.ledger import Ledger
 from medtl_core.evidence.runs import environment, run_summaries
+from medtl_core.evidence.words import Verdict
 from medtl_core.files import write_text
 from medtl_core.reporting.forest import COLOURS, forest_svg
 
@@ -16,11 +16,13 @@ FILE = "report.html"
 TEMPLATE = "report.html.j2"
 BADGES = {
     "supported": ("✔", COLOURS["supported"]),
-    "supported with conditions": ("◐", COLOURS["supported with conditions"]),
+    "partly supported": ("◐", COLOURS["partly supported"]),
+    "mixed": ("⇄", COLOURS["mixed"]),
     "not supported": ("○", COLOURS["not supported"]),
     "contradicted": ("✖", COLOURS["contradicted"]),
     "inconclusive": ("?", COLOURS["inconclusive"]),
-    "literature only": ("§", "#CC79A7"),
+    "demonstrated": ("▷", "#009E73"),
+    "literature only": ("§", "#8C6D31"),
     "not testable here": ("–", "#999999"),
     "pending": ("…", "#BBBBBB"),
 }

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medtl_core.errors import MedtlError
+from medtl_core.evaluation.rounding import number
 from medtl_core.reporting.drawing import Drawing, new_figure
-from medtl_core.reporting.rounding import number
 from medtl_core.reporting.style import QUIET, VERMILION, rc_params
 
 if TYPE_CHECKING:

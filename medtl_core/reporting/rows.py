@@ -5,8 +5,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from medtl_core.evaluation.rounding import decimals_for, number
 from medtl_core.reporting.places import PLACE
-from medtl_core.reporting.rounding import decimals_for, number
 from medtl_core.reporting.style import QUIET, words
 from medtl_core.reporting.summaries import Summary
 

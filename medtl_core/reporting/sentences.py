@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from medtl_core.evaluation.metric_words import metric_in_words, range_of
+from medtl_core.evaluation.rounding import decimals_for, number
 from medtl_core.evidence.record import to_frame
-from medtl_core.reporting.metric_words import metric_in_words, range_of
 from medtl_core.reporting.reference import NOTHING_KEPT, heading, reference_records
-from medtl_core.reporting.rounding import decimals_for, number
 from medtl_core.reporting.rows import NO_BREAK, group_in_words, seeds_in_words
 from medtl_core.reporting.style import words
 from medtl_core.reporting.summaries import Records, Summary, arm_summaries, pair_summaries, select

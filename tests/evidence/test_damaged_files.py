@@ -38,7 +38,7 @@ def run(tmp_path, record, rule, claim, registered):
     (store.root / "state").mkdir()
     (store.root / "state" / "02.json").write_text(json.dumps(state | notes))
     (store.root / "environment.json").write_text(json.dumps({"python": "3.11"}))
-    register = registered(claim(rule(resample_cases=True)))
+    register = registered(claim(rule()))
     build_ledger(register, store)
     keep_run(store.root, tmp_path / "kept", register=register)
     return tmp_path

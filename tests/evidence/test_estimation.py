@@ -28,7 +28,9 @@ def test_a_paired_difference_is_scipys(rule, record, pairs, frame):
     assert found.seeds == 5
     assert found.interval.estimate == pytest.approx(0.032, abs=1e-6)
     assert (found.interval.low, found.interval.high) == pytest.approx((low, high), abs=1e-6)
-    assert found.p_for == found.p_against == pytest.approx(oracle.pvalue, rel=1e-3)
+    one_sided = stats.ttest_1samp(differences, 0, alternative="greater").pvalue
+    assert found.p_values.holds == pytest.approx(one_sided, rel=1e-3)
+    assert found.p_values.opposite == 1.0
 
 
 def test_pairing_takes_away_what_seeds_share(rule, record):
@@ -131,14 +133,14 @@ def test_a_slope_is_numpys_per_doubling(rule, record, frame):
 
 def test_an_interaction_is_the_slope_of_the_difference(rule, record, frame):
     rng = np.random.default_rng(2)
-    full, scratch = rng.normal(0.9, 0.01, (6, 3)), rng.normal([0.6, 0.7, 0.8], 0.01, (6, 3))
+    full, scratch = rng.normal(0.9, 0.01, (6, 4)), rng.normal([0.6, 0.7, 0.8, 0.9], 0.01, (6, 4))
     records = frame(curve(record, "full", full), curve(record, "scratch", scratch))
     interaction = rule(kind="interaction", trend={"factor": "n", "scale": "log2"}, direction="lower")
     found = estimates(interaction, records)[0].interval
-    slopes = [np.polyfit([6, 7, 8], row, 1)[0] for row in full - scratch]
+    slopes = [np.polyfit([6, 7, 8, 9], row, 1)[0] for row in full - scratch]
     assert found.estimate == pytest.approx(np.mean(slopes), abs=1e-5)
     ranked = rule(kind="interaction", trend={"factor": "n", "statistic": "spearman"})
-    oracle = [stats.spearmanr([6, 7, 8], row).statistic for row in full - scratch]
+    oracle = [stats.spearmanr([6, 7, 8, 9], row).statistic for row in full - scratch]
     assert estimates(ranked, records)[0].interval.estimate == pytest.approx(np.mean(oracle))
 
 
@@ -154,13 +156,16 @@ def test_p_values_of_margins_are_one_sided(rule, pairs, frame, exactly):
     records = frame(pairs(differences))
     error = 0.004 / 6**0.5
     equal = estimates(rule(kind="equivalence", margin=0.01), records)[0]
-    assert equal.p_for == pytest.approx(stats.t.sf(0.006 / error, 5), rel=1e-3)
-    assert equal.p_against == 1.0
+    assert equal.p_values.holds == pytest.approx(stats.t.sf(0.006 / error, 5), rel=1e-3)
+    assert equal.p_values.opposite == 1.0
     higher = estimates(rule(kind="non_inferiority", margin=0.01), records)[0]
-    assert higher.p_for == pytest.approx(stats.t.sf(0.014 / error, 5), rel=1e-3)
+    assert higher.p_values.holds == pytest.approx(stats.t.sf(0.014 / error, 5), rel=1e-3)
     lower = estimates(rule(kind="non_inferiority", margin=0.01, direction="lower"), records)[0]
-    assert lower.p_for == pytest.approx(stats.t.sf(0.006 / error, 5), rel=1e-3)
-    assert lower.p_against == pytest.approx(1 - lower.p_for)
+    assert lower.p_values.holds == pytest.approx(stats.t.sf(0.006 / error, 5), rel=1e-3)
+    assert lower.p_values.opposite == pytest.approx(1 - lower.p_values.holds)
+    more = estimates(rule(kind="at_least", margin=0.002), records)[0].p_values
+    assert more.holds == pytest.approx(stats.t.sf(0.002 / error, 5), rel=1e-3)
+    assert more.smaller == pytest.approx(1 - more.holds)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,7 @@ def test_a_trend_along_text_is_an_error(rule, record, frame):
         record(arm=arm, seed=s, factors={"n": n})
         for arm in ("full", "scratch")
         for s in range(5)
-        for n in "ab"
+        for n in "abcd"
     ]
     with pytest.raises(MedtlError, match="not numbers"):
         estimates(rule(kind="interaction", trend={"factor": "n"}), frame(records))

@@ -16,7 +16,7 @@ from medtl_core.evidence.runs import run_summaries, without_machine
 @pytest.fixture
 def register(rule, claim, registered):
     return registered(
-        claim(rule(reading="weak", by=["n"], resample_cases=True), rule(reading="strong", metric="ece")),
+        claim(rule(reading="weak", by=["n"]), rule(reading="strong", metric="ece")),
         claim(rule(kind="interaction", trend={"factor": "n"}, direction="lower"), id="C018"),
     )
 

@@ -91,7 +91,7 @@ def test_an_entry_is_read_with_its_defaults(tmp_path):
         ({"rule_population": "mice"}, ["C006", "'mice'", "medical_images, method"]),
         ({"references": [31]}, ["C006", "reference 31", "1 to 30"]),
         ({"strong_word": "always"}, ["C006", "'always'", "a weak and a strong reading"]),
-        ({"rule_kind": "best"}, ["C006", "rules.0", "'best'", "superiority, equivalence"]),
+        ({"rule_kind": "best"}, ["C006", "rules.0", "'best'", "superiority, at_least"]),
     ],
 )
 def test_an_error_is_one_line_with_id_and_field(tmp_path, fields, named):

@@ -1,72 +1,63 @@
-"""The machinery itself: how often it says what it should not, and how often it finds what is there."""
+"""The machinery itself, on simulated registers: how often it says what is not so, and what it finds."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from medtl_core.evaluation.statistics import power_paired_t
-from medtl_core.evidence.verdict import judge, judge_entries
+from medtl_core.evidence.register import load_register
+from medtl_core.evidence.verdict import judge_entries
+from tests.evidence.simulation.ledgers import tally
+from tests.evidence.simulation.world import KnownCases, World, private_studies, records_of
 
-pytestmark = pytest.mark.slow
-
-SEEDS = 5
-SD = 0.02
-
-
-def simulated(generator, effect, metrics=("auroc",)) -> pd.DataFrame:
-    """Two arms of one study; the difference between them has the effect as mean and SD between seeds."""
-    rows = []
-    for metric in metrics:
-        base = generator.normal(0.8, 0.05, SEEDS)
-        difference = generator.normal(effect, SD, SEEDS)
-        for arm, values in (("scratch", base), ("full", base + difference)):
-            rows += [(arm, seed, metric, value) for seed, value in enumerate(values)]
-    frame = pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
-    names = {
-        "study": "learning_curve",
-        "dataset": "breastmnist",
-        "key": "k",
-        "synthetic": False,
-        "configuration": "",
-    }
-    return frame.assign(source_domain="", target_domain="", **names)
+NOTEBOOK = "02_fine_tuning"
 
 
-def share(rule, generator, effect, times, word):
-    return np.mean([judge(rule, simulated(generator, effect)).verdict == word for _ in range(times)])
+@pytest.fixture(scope="module")
+def shipped():
+    return load_register()
 
 
-def test_on_nulls_supported_comes_up_at_most_in_five_of_a_hundred(rule):
-    generator = np.random.default_rng(20240)
-    times, tolerance = 600, 2 * (0.05 * 0.95 / 600) ** 0.5
-    # A margin of almost nothing leaves the whole work to the interval.
-    found = [judge(rule(margin=1e-9), simulated(generator, 0.0)).verdict for _ in range(times)]
-    assert found.count("supported") / times <= 0.05 + tolerance
-    assert found.count("contradicted") / times <= 0.05 + tolerance
-    assert found.count("supported") > 0
+def bound(ledgers: int) -> float:
+    """The error that chance gives a machinery of 5 % at most, two standard errors up."""
+    return 0.05 + 2 * (0.05 * 0.95 / ledgers) ** 0.5
 
 
-def test_a_difference_at_the_margin_is_called_equal_at_most_in_five_of_a_hundred(rule):
-    generator = np.random.default_rng(7)
-    equal = rule(kind="equivalence", margin=0.04)
-    assert share(equal, generator, 0.04, 500, "supported") <= 0.05 + 2 * (0.05 * 0.95 / 500) ** 0.5
+@pytest.mark.parametrize("world", [World(10, 0.0), World(10, 2.0), World(10, 0.7, effect=20, one_null=True)])
+def test_false_words_are_rare(shipped, world):
+    found = tally(shipped, world, 3)
+    assert found.error <= bound(found.ledgers)
 
 
-def test_a_notebook_of_nulls_has_a_supported_in_at_most_five_of_a_hundred(rule, claim, registered):
-    generator = np.random.default_rng(11)
-    metrics = [f"metric_{i}" for i in range(6)]
-    claims = [claim(rule(metric=m, margin=1e-9), id=f"C{i:03}") for i, m in enumerate(metrics)]
-    register, times = registered(*claims), 150
-    wrong = 0
-    for _ in range(times):
-        verdicts = judge_entries(register, {"02_fine_tuning": simulated(generator, 0.0, metrics)})
-        wrong += any(verdict.verdict in ("supported", "supported with conditions") for verdict in verdicts)
-    assert wrong / times <= 0.05 + 2 * (0.05 * 0.95 / times) ** 0.5
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seeds", [5, 10, 20])
+@pytest.mark.parametrize("ratio", [0.0, 0.7, 2.0, 5.0])
+def test_false_words_are_rare_in_every_world(shipped, seeds, ratio):
+    found = tally(shipped, World(seeds, ratio), 8, seed=1)
+    assert found.error <= bound(found.ledgers)
 
 
-@pytest.mark.parametrize("effect", [0.02, 0.03, 0.045])
-def test_a_planted_effect_comes_up_with_the_power_computed(rule, effect):
-    generator = np.random.default_rng(5)
-    power, times = power_paired_t(effect, SD, SEEDS), 400
-    found = share(rule(margin=1e-9), generator, effect, times, "supported")
-    assert abs(found - power) <= 3 * (power * (1 - power) / times) ** 0.5 + 1e-3
+def test_without_new_cases_more_seeds_would_make_it_worse(shipped, monkeypatch):
+    monkeypatch.setattr(KnownCases, "resamples", lambda self, metric: False)
+    found = tally(shipped, World(20, 5.0), 2)
+    assert found.error > 2 * bound(found.ledgers)
+
+
+def test_a_planted_effect_of_three_deviations_is_found(shipped):
+    assert tally(shipped, World(10, 0.0, effect=3.0), 1).found > 0.8
+
+
+def test_archives_of_noise_change_no_word(shipped):
+    own = private_studies(shipped)
+    world = World(10, 0.7, effect=3.0)
+    scope = records_of(own, NOTEBOOK, world, np.random.default_rng(4))
+    noisy = records_of(own, NOTEBOOK, World(10, 0.7, noise_archives=3), np.random.default_rng(6))
+    noise = noisy[noisy["dataset"].str.startswith("noise")]
+    cases = KnownCases(own, world)
+    words = [
+        {v.claim.id: v.verdict for v in judge_entries(own, {NOTEBOOK: frame}, cases, NOTEBOOK)}
+        for frame in (scope, pd.concat([scope, noise], ignore_index=True))
+    ]
+    assert set(noise["dataset"]) == {"noise_0", "noise_1", "noise_2"}
+    assert words[0] == words[1]
+    assert {"supported"} <= set(words[0].values())

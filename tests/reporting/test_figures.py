@@ -6,13 +6,13 @@ from matplotlib.text import Text
 from scipy import stats
 
 from medtl_core.errors import MedtlError
+from medtl_core.evaluation.metric_words import chance_of, metric_in_words, range_of
 from medtl_core.evidence.record import to_frame
 from medtl_core.evidence.register import load_register
 from medtl_core.reporting.arms import plot_arms
 from medtl_core.reporting.curves import plot_curves, spread
 from medtl_core.reporting.differences import plot_differences
 from medtl_core.reporting.drawing import panels
-from medtl_core.reporting.metric_words import chance_of, metric_in_words, range_of
 from medtl_core.reporting.smallest_effect import smallest_effect
 from medtl_core.reporting.style import colour_of
 

@@ -9,6 +9,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence.ledger import build_ledger
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.run_state import RunState, write_state
+from medtl_core.evidence.words import WORDS
 from medtl_core.reporting.forest import COLOURS, MARKERS, forest, forest_svg
 from medtl_core.reporting.html import BADGES, write_report
 
@@ -139,7 +140,7 @@ def test_the_page_is_the_same_each_time(run, ledger):
 
 
 def test_every_word_has_its_badge_and_marker():
-    assert len({symbol for symbol, _ in BADGES.values()}) == len(BADGES) == 8
+    assert len({symbol for symbol, _ in BADGES.values()}) == len(BADGES) == len(WORDS)
     assert set(COLOURS) == set(MARKERS)
     assert len(set(MARKERS.values())) == len(MARKERS)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from medtl_core.evaluation.rounding import decimals_for, number
 from medtl_core.reporting import reference
-from medtl_core.reporting.rounding import decimals_for, number
 from medtl_core.reporting.sentences import arm_sentence, difference_sentence, in_both_runs
 
 LABELS = {"full": "fine-tuning", "scratch": "training from scratch"}

@@ -7,6 +7,9 @@ from scipy.optimize import brentq
 
 from medtl_core.errors import MedtlError
 
+MANY_DEGREES = 1e6
+"""Beyond these the t distribution is the normal one; the noncentral t is not defined at infinity."""
+
 
 def power_paired_t(effect: float, sd: float, n: int, confidence: float = 0.95) -> float:
     """Chance that the two-sided paired t-interval of `n` seeds excludes 0, by the noncentral t.
@@ -46,6 +49,30 @@ def detectable_effect(sd: float, n: int, power: float = 0.8, confidence: float =
     return float(
         sd * brentq(lambda ratio: power_paired_t(ratio, 1.0, n, confidence) - power, 0.0, upper, xtol=1e-12)
     )
+
+
+def detectable_margin(standard_error: float, degrees: float, level: float, power: float = 0.8) -> float:
+    """Distance from the null's bound that a one-sided t-test at `level` finds with `power`.
+
+    `standard_error` is that of the estimate, with `degrees` of freedom; in its unit. Exact, by the noncentral
+    t. 0 for no standard error. MedtlError unless 0 < level < power < 1.
+    """
+    if not 0.0 < level < power < 1.0:
+        raise MedtlError(f"level {level}, power {power} found, expected 0 < level < power < 1")
+    if standard_error == 0.0:
+        return 0.0
+    degrees = min(degrees, MANY_DEGREES)
+    critical = float(stats.t.isf(level, degrees))
+
+    def lacking(ratio: float) -> float:
+        # Far out SciPy's noncentral t is NaN; the test finds such an effect for certain.
+        found = float(stats.nct.sf(critical, degrees, ratio))
+        return (1.0 if math.isnan(found) else found) - power
+
+    upper = 1.0
+    while lacking(upper) < 0.0:
+        upper *= 2.0
+    return standard_error * float(brentq(lacking, 0.0, upper, xtol=1e-9))
 
 
 def _check(sd: float, n: int, confidence: float) -> None:

@@ -1,17 +1,31 @@
 """Intervals over seeds and test cases together, for small test sets that other cases might contradict."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medtl_core.errors import MedtlError
-from medtl_core.evaluation.metrics import auroc
+from medtl_core.evaluation.metrics import accuracy, auroc, balanced_accuracy, brier
 from medtl_core.evaluation.scores import checked_probabilities, require_every_class
 from medtl_core.evaluation.statistics.intervals import Interval, standard_deviation, t_interval
-from medtl_core.evaluation.statistics.weighted import weighted_auroc
+from medtl_core.evaluation.statistics.weighted import (
+    weighted_accuracy,
+    weighted_auroc,
+    weighted_balanced_accuracy,
+    weighted_brier,
+)
 
-Metric = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
+Metric = Callable[..., float]
+Summary = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+AT_ONCE = {
+    auroc: weighted_auroc,
+    accuracy: weighted_accuracy,
+    balanced_accuracy: weighted_balanced_accuracy,
+    brier: weighted_brier,
+}
+"""Metrics that are computed for all bootstrap samples at once."""
 
 BLOCK_ELEMENTS = 2**21
 """Cases x draws that are held in memory at a time."""
@@ -32,8 +46,8 @@ def hierarchical_bootstrap(
     """Interval of the mean difference metric(treatment) - metric(control) over seeds and over test cases.
 
     `y` (N,) are the labels of the test set that all seeds share; scores are (S, N, K) class probabilities,
-    seed s at position s in both arms. `auroc` is computed for all draws at once; another metric is called 2 S
-    times a draw, on samples that hold every class of `y`.
+    seed s at position s in both arms. The metrics of `AT_ONCE` are computed for all draws at once; another
+    one is called 2 S times a draw, on samples that hold every class of `y`.
 
     As in studies of readers and cases (Obuchowski & Rockette 1995), the mean over S seeds has the variance
     s^2 / S + c. s is the standard deviation of the differences between seeds; c, at least 0, is the
@@ -51,28 +65,59 @@ def hierarchical_bootstrap(
     MedtlError for fewer than two seeds or draws, shapes that do not fit, bad scores
     (`checked_probabilities`), and classes so rare that hardly any draw holds them all.
     """
-    labels, treatment, control = _checked(y, treatment_scores, control_scores)
+    labels, scores = _checked(y, [treatment_scores, control_scores])
+    return contrast_bootstrap(metric, labels, scores, _difference, draws, seed, confidence)
+
+
+def contrast_bootstrap(
+    metric: Metric,
+    y: ArrayLike,
+    scores: ArrayLike | Sequence[ArrayLike],
+    contrast: Summary,
+    draws: int | None = None,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Interval:
+    """Interval of a contrast of several trials over seeds and test cases, as `hierarchical_bootstrap`.
+
+    `scores` (T, S, N, K): T trained arms or levels of a factor, all tested on the same N cases. `contrast`
+    makes one number of their T metrics: (..., T) -> (...), as a difference, a slope or a rank correlation
+    does. A bootstrap sample of the cases is the same for all of them. `draws`: 2000, and 400
+    for a metric that has to be called once a draw. Errors as `hierarchical_bootstrap`.
+    """
+    draws = (2000 if metric in AT_ONCE else 400) if draws is None else draws
+    labels, arms = _checked(y, scores)
     if draws < 2:
         raise MedtlError(f"draws: {draws} found, expected at least 2; 2000 is the usual number")
-    if metric is auroc:
-        require_every_class(labels, treatment.shape[2], "AUROC")
-    seeds = len(treatment)
+    if metric in (auroc, balanced_accuracy):
+        require_every_class(labels, arms.shape[3], "the metric")
     once = np.ones((labels.size, 1), dtype=np.int64)
-    differences = _differences(metric, labels, treatment, control, once)[0]
+    observed = contrast(_metrics(metric, labels, arms, once))[0]
     resampled = np.concatenate(
         [
-            _differences(metric, labels, treatment, control, weights)
-            for weights in _case_weights(labels, draws, np.random.default_rng(seed))
+            contrast(_metrics(metric, labels, arms, counts))
+            for counts in _case_weights(labels, draws, np.random.default_rng(seed))
         ]
     )
+    rarest = int(np.unique(labels, return_counts=True)[1].min())
+    return interval_of_draws(observed, resampled, rarest, confidence)
+
+
+def interval_of_draws(
+    observed: NDArray[np.float64], resampled: NDArray[np.float64], rarest: int, confidence: float = 0.95
+) -> Interval:
+    """The interval of `hierarchical_bootstrap` from the contrast by seed (S,) and by draw and seed (D, S).
+
+    `rarest`: number of cases of the rarest class, which bounds what the cases tell.
+    """
+    seeds = observed.size
     covariance = np.cov(resampled, rowvar=False)
     between_cases = max(float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1)), 0.0)
-    sd = standard_deviation(differences)
+    sd = standard_deviation(observed)
     between_seeds = sd**2 / seeds
     variance = between_seeds + between_cases
-    rarest = int(np.unique(labels, return_counts=True)[1].min())
     return t_interval(
-        estimate=float(differences.mean()),
+        estimate=float(observed.mean()),
         standard_error=variance**0.5,
         degrees=_degrees(between_seeds, seeds, between_cases, rarest),
         n=seeds,
@@ -88,27 +133,26 @@ def _degrees(between_seeds: float, seeds: int, between_cases: float, rarest: int
     return (between_seeds + between_cases) ** 2 / uncertainty if uncertainty else float("inf")
 
 
-def _differences(
-    metric: Metric,
-    labels: NDArray[np.int64],
-    treatment: NDArray[np.float64],
-    control: NDArray[np.float64],
-    weights: NDArray[np.int64],
+def _difference(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(values[..., 0] - values[..., 1])
+
+
+def _metrics(
+    metric: Metric, labels: NDArray[np.int64], scores: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Difference of the arms per draw and seed (draws, S); weights (N, draws): how often a case is drawn."""
-    seeds = range(len(treatment))
-    if metric is auroc:
-        columns = [
-            weighted_auroc(labels, treatment[s], weights) - weighted_auroc(labels, control[s], weights)
-            for s in seeds
-        ]
-        return np.stack(columns, axis=1)
-    rows = []
-    for draw in range(weights.shape[1]):
-        cases = np.repeat(np.arange(labels.size), weights[:, draw])
-        chosen = labels[cases]
-        rows.append([metric(chosen, treatment[s, cases]) - metric(chosen, control[s, cases]) for s in seeds])
-    return np.array(rows, dtype=np.float64)
+    """The metric of each draw, seed and trial (draws, S, T); counts (N, draws): how often a case is drawn."""
+    by_trial = [[_resampled(metric, labels, one, counts) for one in trial] for trial in scores]
+    return np.array(by_trial).transpose(2, 1, 0)
+
+
+def _resampled(
+    metric: Metric, labels: NDArray[np.int64], scores: NDArray[np.float64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The metric of each bootstrap sample, (draws,)."""
+    if metric in AT_ONCE:
+        return AT_ONCE[metric](labels, scores, counts)
+    cases = (np.repeat(np.arange(labels.size), drawn) for drawn in counts.T)
+    return np.array([metric(labels[drawn], scores[drawn]) for drawn in cases])
 
 
 def _case_weights(
@@ -133,16 +177,16 @@ def _case_weights(
 
 
 def _checked(
-    y: ArrayLike, treatment_scores: ArrayLike, control_scores: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    arms = [np.asarray(scores, dtype=np.float64) for scores in (treatment_scores, control_scores)]
-    treatment, control = arms
-    if treatment.shape != control.shape or treatment.ndim != 3 or len(treatment) < 2:
+    y: ArrayLike, scores: ArrayLike | Sequence[ArrayLike]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    parts = [np.asarray(part, dtype=np.float64) for part in scores]  # type: ignore[union-attr]
+    shapes = [part.shape for part in parts]
+    if len(set(shapes)) != 1 or len(shapes[0]) != 3 or shapes[0][0] < 2:
         raise MedtlError(
-            f"scores: shapes {treatment.shape} and {control.shape} found, expected (S, N, K) twice, S >= 2; "
+            f"scores: shapes {' and '.join(map(str, shapes))} found, expected (S, N, K) each, S >= 2; "
             f"run every seed in both arms on the same test cases"
         )
-    for arm in arms:
-        for scores in arm:
-            labels, _ = checked_probabilities(y, scores)
-    return labels, treatment, control
+    for part in parts:
+        for one in part:
+            labels, _ = checked_probabilities(y, one)
+    return labels, np.stack(parts)

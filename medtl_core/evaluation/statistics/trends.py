@@ -22,6 +22,12 @@ def slope(
     pass the differences between two arms. MedtlError for fewer than two distinct levels, levels not positive
     with "log2", fewer than two seeds, shapes that do not fit and values that are not finite.
     """
+    slopes = slope_by_seed(levels, values, scale)
+    return replace(mean_t(slopes, confidence), method=f"slope per seed ({scale}), t over seeds")
+
+
+def slope_by_seed(levels: ArrayLike, values: ArrayLike, scale: Scale = "linear") -> NDArray[np.float64]:
+    """Slopes (S,) of the curves (S, L); unit and errors as `slope`."""
     positions, curves = _checked(levels, values, least=2)
     if scale not in ("linear", "log2"):
         raise MedtlError(f"scale: {scale!r} found, expected linear or log2; correct the rule")
@@ -32,11 +38,11 @@ def slope(
             )
         positions = np.log2(positions)
     centred = positions - positions.mean()
-    slopes = curves @ centred / (centred @ centred)
+    weights = centred / (centred @ centred)
     # Differences along a flat curve are round-off of its height, not a slope.
-    height = np.abs(curves).max(axis=1) / np.ptp(positions)
-    slopes = np.where(np.abs(slopes) <= 1e-12 * height, 0.0, slopes)
-    return replace(mean_t(slopes, confidence), method=f"slope per seed ({scale}), t over seeds")
+    round_off = 1e-12 * np.abs(curves).max(axis=1) * np.abs(weights).sum()
+    slopes = curves @ weights
+    return np.where(np.abs(slopes) <= round_off, 0.0, slopes)
 
 
 def spearman_trend(levels: ArrayLike, values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -47,18 +53,23 @@ def spearman_trend(levels: ArrayLike, values: ArrayLike, confidence: float = 0.9
     the 95 % interval of 5 seeds excludes 0 in a stated direction in 3.1 % of all studies at three levels (2.5
     % is nominal). Other errors as `slope`.
     """
-    positions, curves = _checked(levels, values, least=3)
-    ranks = stats.rankdata(positions) - (positions.size + 1) / 2
-    curve_ranks = stats.rankdata(curves, axis=1) - (positions.size + 1) / 2
-    length = np.sqrt((ranks @ ranks) * np.sum(curve_ranks**2, axis=1))
-    correlations = np.divide(curve_ranks @ ranks, length, out=np.zeros(len(curves)), where=length > 0)
-    interval = mean_t(correlations, confidence)
+    interval = mean_t(spearman_by_seed(levels, values), confidence)
     return replace(
         interval,
         low=max(interval.low, -1.0),
         high=min(interval.high, 1.0),
         method="Spearman correlation per seed, t over seeds",
     )
+
+
+def spearman_by_seed(levels: ArrayLike, values: ArrayLike) -> NDArray[np.float64]:
+    """Rank correlations (S,) of the curves (S, L); a flat curve counts 0; errors as `spearman_trend`."""
+    positions, curves = _checked(levels, values, least=3)
+    ranks = stats.rankdata(positions) - (positions.size + 1) / 2
+    curve_ranks = stats.rankdata(curves, axis=1) - (positions.size + 1) / 2
+    length = np.sqrt((ranks @ ranks) * np.sum(curve_ranks**2, axis=1))
+    flat = np.zeros(len(curves))
+    return np.asarray(np.divide(curve_ranks @ ranks, length, out=flat, where=length > 0))
 
 
 def _checked(

@@ -1,4 +1,4 @@
-"""AUROC of many resamples of one test set at once."""
+"""Metrics of many resamples of one test set at once."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,35 @@ def weighted_auroc(
     classes = [1] if n_classes == 2 else list(range(n_classes))
     areas = np.stack([_one_against_rest(labels == k, probabilities[:, k], weights) for k in classes])
     return np.asarray(areas.mean(axis=0))
+
+
+def weighted_accuracy(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Accuracy (B,) of B weightings of the cases; arguments as `weighted_auroc`."""
+    return _weighted_mean(probabilities.argmax(axis=1) == labels, weights)
+
+
+def weighted_balanced_accuracy(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean recall (B,) of B weightings of the cases; arguments as `weighted_auroc`."""
+    right = probabilities.argmax(axis=1) == labels
+    recalls = [_weighted_mean(right[labels == k], weights[labels == k]) for k in np.unique(labels)]
+    return np.asarray(np.mean(recalls, axis=0))
+
+
+def weighted_brier(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Brier score (B,) of B weightings of the cases, halved for two classes, as `weighted_auroc`."""
+    n_classes = probabilities.shape[1]
+    squares = np.sum((probabilities - np.eye(n_classes)[labels]) ** 2, axis=1)
+    return _weighted_mean(squares / 2 if n_classes == 2 else squares, weights)
+
+
+def _weighted_mean(values: NDArray[np.generic], weights: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(values.astype(np.float64) @ weights / weights.sum(axis=0))
 
 
 def _one_against_rest(

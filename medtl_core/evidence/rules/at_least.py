@@ -1,8 +1,11 @@
 """At least: the effect, or an arm's value, exceeds a number that the statement names."""
 
+from medtl_core.evaluation.statistics import Interval
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules.kind import compared
+from medtl_core.evidence.rules.one_sided import in_stated_direction, p_above
 from medtl_core.evidence.rules.superiority import Superiority
+from medtl_core.evidence.words import PValues
 
 
 class AtLeast(Superiority):
@@ -10,6 +13,16 @@ class AtLeast(Superiority):
 
     name = "at_least"
     needs = frozenset({"treatment", "margin"})
+
+    def p_values(self, rule: Rule, interval: Interval) -> PValues:
+        """H0 at the number that is named, from either side; the opposite is an effect of the other sign."""
+        effect = in_stated_direction(rule, interval)
+        bound = bound_of(rule) if rule.direction == "higher" else -bound_of(rule)
+        return PValues(
+            holds=p_above(effect, bound, interval),
+            opposite=p_above(-effect, 0.0, interval) if rule.control is not None else 1.0,
+            smaller=p_above(-effect, -bound, interval),
+        )
 
     def claim_in_words(self, rule: Rule) -> str:
         """`full − scratch in auroc is above 0.05`, or of one arm `auroc of full is above 0.8`."""

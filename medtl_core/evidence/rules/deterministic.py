@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from medtl_core.evaluation.statistics import Interval
 from medtl_core.evidence.case_resampling import CaseIntervals
 from medtl_core.evidence.pairing import Stratum, paired_effects
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules.estimate import Estimate
-from medtl_core.evidence.rules.kind import Decision, RuleKind, compared
+from medtl_core.evidence.rules.kind import RuleKind, compared
+from medtl_core.evidence.words import UNTESTED, PValues
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq,
@@ -24,6 +26,7 @@ class Deterministic(RuleKind):
     refuses = frozenset({"trend", "margin"})
     least_seeds = 1
     has_interval = False
+    tests = False
 
     def estimate(self, rule: Rule, stratum: Stratum, cases: CaseIntervals | None) -> Estimate:
         """Whether every value (with a control: every paired difference) meets the tolerance; the worst."""
@@ -40,20 +43,9 @@ class Deterministic(RuleKind):
         met = all(OPERATORS[op](float(value), bound) for value in found)
         return Estimate.of(stratum, None, len(found), met=met, extremes=extremes)
 
-    def decide(
-        self, rule: Rule, estimate: Estimate, p_for: float | None, p_against: float | None
-    ) -> Decision:
-        """Supported where the worst value meets the tolerance, contradicted where it breaks it."""
-        assert rule.tolerance is not None
-        if estimate.met is None or estimate.extremes is None:
-            return "inconclusive", "no value to check"
-        wanted = f"{rule.tolerance.op} {rule.tolerance.value:g}"
-        count = "the value" if estimate.seeds == 1 else f"the worst of {estimate.seeds} values"
-        met = "meets" if estimate.met else "breaks"
-        return (
-            "supported" if estimate.met else "contradicted",
-            f"{count}, {estimate.extremes[0]:.3g}, {met} {wanted}",
-        )
+    def p_values(self, rule: Rule, interval: Interval) -> PValues:
+        """Never asked: nothing is left to chance."""
+        return UNTESTED
 
     def claim_in_words(self, rule: Rule) -> str:
         """`conv_max_abs_error of identity <= 1e-05`."""

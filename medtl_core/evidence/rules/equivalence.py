@@ -1,22 +1,14 @@
 """Equivalence: the arms differ by less than the margin, either way."""
 
-from scipy import stats
-
-from medtl_core.evaluation.statistics import Interval, equivalence
+from medtl_core.evaluation.statistics import Interval, detectable_margin
 from medtl_core.evidence.rule import Rule
-from medtl_core.evidence.rules.estimate import describe
-from medtl_core.evidence.rules.kind import (
-    SIGNIFICANCE,
-    Decision,
-    RuleKind,
-    compared,
-    not_after_correction,
-    not_shown,
-)
+from medtl_core.evidence.rules.kind import POWER, RuleKind, compared
+from medtl_core.evidence.rules.one_sided import p_above
+from medtl_core.evidence.words import PValues
 
 
 class Equivalence(RuleKind):
-    """Two one-sided tests: H0 is a difference of the margin or more."""
+    """Two one-sided tests (Schuirmann 1987): H0 is a difference of the margin or more."""
 
     name = "equivalence"
 
@@ -25,30 +17,18 @@ class Equivalence(RuleKind):
         super().check(rule)
         check_margin(rule)
 
-    def p_values(self, rule: Rule, interval: Interval) -> tuple[float, float]:
-        """The larger of the two one-sided p values; two-sided p value of lying outside."""
+    def p_values(self, rule: Rule, interval: Interval) -> PValues:
+        """The larger of the two one-sided p values; twice that of lying outside, on either side."""
         assert rule.margin is not None
-        beyond = abs(interval.estimate) - rule.margin
-        if interval.standard_error == 0.0:
-            outside = float(beyond <= 0.0)
-        else:
-            outside = min(
-                1.0, 2 * float(stats.t.sf(beyond / interval.standard_error, interval.degrees_of_freedom))
-            )
-        return equivalence(interval, rule.margin)[0], outside
+        effect = interval.estimate
+        inside = max(p_above(effect, -rule.margin, interval), p_above(-effect, -rule.margin, interval))
+        outside = min(1.0, 2 * p_above(abs(effect), rule.margin, interval))
+        return PValues(inside, outside, 1.0)
 
-    def decide_interval(
-        self, rule: Rule, interval: Interval, detectable: float, p_for: float, p_against: float
-    ) -> Decision:
-        """Supported inside the margin, contradicted outside it, refused or left open across it."""
-        margin, found = rule.margin or 0.0, describe(interval)
-        if p_for <= SIGNIFICANCE:
-            return "supported", f"{found}: inside ±{margin:g}, adjusted p = {p_for:.2g}"
-        if (interval.low > margin or interval.high < -margin) and p_against <= SIGNIFICANCE:
-            return "contradicted", f"{found}: outside ±{margin:g}, adjusted p = {p_against:.2g}"
-        if -margin < interval.low and interval.high < margin:
-            return not_after_correction(found, p_for)
-        return not_shown(found, f"equal within ±{margin:g}", margin, detectable)
+    def detectable(self, rule: Rule, interval: Interval, level: float) -> float | None:
+        """The margin within which equal arms are shown to be equal with power .8: each test needs .9."""
+        each = 1 - (1 - POWER) / 2
+        return detectable_margin(interval.standard_error, interval.degrees_of_freedom, level, each)
 
     def claim_in_words(self, rule: Rule) -> str:
         """`full − scratch in auroc lies within ±0.01`."""

@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 
-from medtl_core.evidence.combine import Verdict, combine
+from medtl_core.evidence.conjunction import p_of, p_of_failure
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules.superiority import Superiority
+from medtl_core.evidence.words import PValues
 
 
 class Existence(Superiority):
-    """Supported where any place supports it; the opposite elsewhere does not refute that something exists."""
+    """Holds where any place shows it; the opposite in all places searched would not refute that it exists."""
 
     name = "existence"
+    has_parts = False
 
-    def combine(self, rule: Rule, verdicts: Sequence[Verdict]) -> Verdict:
-        """A place that shows the opposite only fails to show it."""
-        return combine(["not supported" if found == "contradicted" else found for found in verdicts], "any")
+    def over_places(self, rule: Rule, places: Sequence[PValues]) -> PValues:
+        """One place suffices; too small is said where it is too small in every place searched."""
+        holds, opposite, smaller = zip(*places, strict=True)
+        too_small = [min(one, other) for one, other in zip(opposite, smaller, strict=True)]
+        return PValues(p_of(holds, "any"), 1.0, p_of_failure(too_small, "any"))
 
 
 KIND = Existence()

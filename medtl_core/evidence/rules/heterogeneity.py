@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from medtl_core.evaluation.statistics import Interval
+from medtl_core.evidence.conjunction import p_of
 from medtl_core.evidence.pairing import paired_effects, select, strata, stratum_name
 from medtl_core.evidence.rule import Rule
-from medtl_core.evidence.rules.estimate import Estimate, describe
-from medtl_core.evidence.rules.kind import SIGNIFICANCE, Decision, RuleKind, compared
+from medtl_core.evidence.rules.kind import RuleKind, compared
+from medtl_core.evidence.words import UNTESTED, PValues
 
 PERMUTATIONS = 9999
 RANDOM_STATE = 0
@@ -23,41 +24,37 @@ class Heterogeneity(RuleKind):
     name = "heterogeneity"
     needs = frozenset({"treatment"})
     refuses = frozenset({"control", "trend", "tolerance", "margin"})
+    has_parts = False
 
-    def p_values(self, rule: Rule, interval: Interval) -> None:
+    def p_values(self, rule: Rule, interval: Interval) -> PValues:
         """A data set by itself is not tested."""
+        return UNTESTED
+
+    def detectable(self, rule: Rule, interval: Interval, level: float) -> None:
+        """None: no single effect is meant."""
         return None
 
-    def decide(
-        self, rule: Rule, estimate: Estimate, p_for: float | None, p_against: float | None
-    ) -> Decision:
-        """A data set by itself is open, whatever its interval."""
-        if estimate.interval is not None and estimate.seeds >= rule.min_seeds:
-            return "inconclusive", f"{describe(estimate.interval)}; compared with other data sets"
-        return super().decide(rule, estimate, p_for, p_against)
+    def over_datasets(
+        self, rule: Rule, frame: pd.DataFrame, archives: Sequence[str]
+    ) -> tuple[float, str] | None:
+        """p value of the permutation test of equal distributions, 1 for fewer than two data sets.
 
-    def decide_over_datasets(self, rule: Rule, frame: pd.DataFrame, eligible: Sequence[str]) -> Decision:
-        """Supported where the permutation test refuses equal distributions.
-
-        Each data set needs the rule's minimum of seeds. A larger p value leaves the rule inconclusive: equal
-        values on these data sets would not show that they are equal on all. Where data sets were measured in
-        several configurations, each configuration is a test of its own.
+        Each data set needs the rule's minimum of seeds. Where data sets were measured in several
+        configurations, each is a test of its own, and the rule says how they are combined.
         """
-        found = list(strata(rule, select(rule, frame)))
-        names = {stratum.configuration: stratum_name(stratum.settings) for stratum in found}
+        found = [one for one in strata(rule, select(rule, frame)) if one.archive in archives]
         apart = any(stratum.settings for stratum in found)
         tests: dict[str, dict[str, NDArray[np.float64]]] = {}
         for stratum in found:
             values = paired_effects(rule, stratum.records).values.mean(axis=1)
-            groups = tests.setdefault(stratum.configuration if apart else "", {})
-            if stratum.dataset in eligible and len(values) >= rule.min_seeds:
+            groups = tests.setdefault(stratum_name(stratum.settings) if apart else "", {})
+            if len(values) >= rule.min_seeds:
                 groups[stratum.dataset] = values
-        decisions = {text: _decide(rule, groups) for text, groups in tests.items()}
-        if not apart:
-            return decisions[""]
-        verdict = self.combine(rule, [verdict for verdict, _ in decisions.values()])
-        reasons = [f"{names[text] or 'alone'}: {reason}" for text, (_, reason) in decisions.items()]
-        return verdict, "; ".join(reasons)
+        results = {name: _test(rule, groups) for name, groups in tests.items()}
+        if not results:
+            return None
+        reasons = [f"{name}: {reason}" if name else reason for name, (_, reason) in results.items()]
+        return p_of([p for p, _ in results.values()], rule.combine), "; ".join(reasons)
 
     def claim_in_words(self, rule: Rule) -> str:
         """`depth of validated differs more between data sets than between seeds`."""
@@ -69,13 +66,12 @@ class Heterogeneity(RuleKind):
         return f"{rule.metric}: {compared(rule, 'value')}"
 
 
-def _decide(rule: Rule, groups: dict[str, NDArray[np.float64]]) -> Decision:
+def _test(rule: Rule, groups: dict[str, NDArray[np.float64]]) -> tuple[float, str]:
     if len(groups) < 2:
-        return "inconclusive", f"{len(groups)} data sets with at least {rule.min_seeds} seeds, 2 needed"
+        return 1.0, f"{len(groups)} data sets with at least {rule.min_seeds} seeds, 2 needed"
     p_value = permutation_p(list(groups.values()))
     means = ", ".join(f"{name} {values.mean():.3g}" for name, values in groups.items())
-    reason = f"means {means}; permutation test over data sets, p = {p_value:.2g}"
-    return ("supported" if p_value <= SIGNIFICANCE else "inconclusive"), reason
+    return p_value, f"means {means}; permutation test over data sets, p = {p_value:.2g}"
 
 
 def permutation_p(groups: list[NDArray[np.float64]]) -> float:

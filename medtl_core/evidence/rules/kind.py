@@ -1,27 +1,32 @@
-"""What every kind of rule has: needs, estimate, p values, verdict, words, plot. A kind overrides its own."""
+"""What every kind of rule has: needs, estimate, p values, words, plot. A kind adds its own."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from medtl_core.evaluation.statistics import Interval, mean_t
-from medtl_core.evidence.case_resampling import CaseIntervals
-from medtl_core.evidence.combine import Verdict, combine
+from medtl_core.evaluation.statistics import Interval, detectable_margin, mean_t
+from medtl_core.evidence.case_resampling import CaseIntervals, Contrast, Summary
+from medtl_core.evidence.conjunction import p_of, p_of_failure
 from medtl_core.evidence.pairing import Effects, Stratum, paired_effects
 from medtl_core.evidence.rule import Rule
-from medtl_core.evidence.rules.estimate import Estimate, detectable
+from medtl_core.evidence.rules.estimate import Estimate
+from medtl_core.evidence.words import PValues
 
-SIGNIFICANCE = 0.05
-Decision = tuple[Verdict, str]
+POWER = 0.8
 
 
-class RuleKind:
-    """A kind of rule; by itself a paired comparison of seeds whose test and verdict a kind must add.
+class RuleKind(ABC):
+    """A kind of rule; by itself a paired comparison of seeds whose tests a kind must add.
 
     `needs` and `refuses` name the optional fields of a rule that a kind cannot do without, or does not read.
     `least_seeds` is the smallest `min_seeds` that a rule of the kind may ask for. `has_interval` says whether
     estimates have intervals over seeds, which a forest plot can show; otherwise they count values.
+    `has_parts` says whether each data set is judged by itself too; `tests` is False where nothing is left to
+    chance.
     """
 
     name: ClassVar[str]
@@ -29,6 +34,8 @@ class RuleKind:
     refuses: ClassVar[frozenset[str]] = frozenset({"trend", "tolerance"})
     least_seeds: ClassVar[int] = 5
     has_interval: ClassVar[bool] = True
+    has_parts: ClassVar[bool] = True
+    tests: ClassVar[bool] = True
 
     def check(self, rule: Rule) -> None:
         """Raise ValueError where a rule lacks a field that the kind needs or has one that it does not use."""
@@ -47,77 +54,55 @@ class RuleKind:
         seeds, excluded = len(effects.seeds), effects.excluded
         if seeds < 2:
             return Estimate.of(stratum, None, seeds, excluded)
-        interval, note = self.interval(rule, effects, cases)
-        tested = self.p_values(rule, interval) if interval is not None else None
-        if interval is None or tested is None:
-            return Estimate.of(stratum, interval, seeds, excluded, note=note)
-        return Estimate.of(
-            stratum,
-            interval,
-            seeds,
-            excluded,
-            p_for=tested[0],
-            p_against=tested[1],
-            detectable=detectable(interval),
-            note=note,
-        )
+        summary, note = self.summary(rule, effects)
+        if summary is None:
+            return Estimate.of(stratum, None, seeds, excluded, note=note)
+        over_seeds = mean_t(summary(effects.values))
+        over_cases, with_cases = _over_cases(rule, effects, summary, cases)
+        intervals = [over_seeds] if over_cases is None else [over_seeds, over_cases]
+        tested = [self.p_values(rule, interval) for interval in intervals]
+        widest = max(intervals, key=lambda interval: interval.high - interval.low)
+        p_values: PValues | None = PValues(*(max(p) for p in zip(*tested, strict=True)))
+        if over_seeds.sd == 0.0:
+            p_values, note = None, f"all {seeds} seeds agree, which is no test"
+        elif seeds < rule.min_seeds:
+            p_values, note = None, f"{seeds} seeds, at least {rule.min_seeds} needed"
+        return Estimate.of(stratum, widest, seeds, excluded, p_values=p_values, cases=with_cases, note=note)
 
-    def interval(
-        self, rule: Rule, effects: Effects, cases: CaseIntervals | None
-    ) -> tuple[Interval | None, str]:
-        """The interval that the rule asks for, and a remark where it asks for more than there is."""
-        note = ""
-        if rule.resample_cases and cases is not None:
-            if len(effects.columns) == 1:
-                arms = (rule.treatment or "", rule.control or "")
-                keys = [
-                    [effects.keys[arm][seed, effects.columns[0]] for seed in effects.seeds] for arm in arms
-                ]
-                interval, note = cases.interval(rule.metric, *keys)
-                if interval is not None:
-                    return interval, note
-            else:
-                note = "test cases not resampled: several levels of a factor are averaged"
-        return mean_t(effects.values.mean(axis=1)), note
+    def summary(self, rule: Rule, effects: Effects) -> tuple[Summary | None, str]:
+        """What makes one number of a seed's effects (..., C) -> (...), or None and why there is none."""
+        return _mean_of_columns, ""
 
-    def p_values(self, rule: Rule, interval: Interval) -> tuple[float, float] | None:
-        """p values of the hypothesis and of its opposite; None where single strata are not tested."""
-        raise NotImplementedError
+    @abstractmethod
+    def p_values(self, rule: Rule, interval: Interval) -> PValues:
+        """p values of the hypothesis, of its opposite, and of an effect too small to matter.
 
-    def decide(
-        self, rule: Rule, estimate: Estimate, p_for: float | None, p_against: float | None
-    ) -> Decision:
-        """Verdict and reason for one estimate, given its p values adjusted in their family."""
-        if estimate.seeds < rule.min_seeds:
-            seeds = "1 paired seed" if estimate.seeds == 1 else f"{estimate.seeds} paired seeds"
-            return "inconclusive", f"{seeds}, at least {rule.min_seeds} needed"
-        if estimate.interval is None or p_for is None or p_against is None:
-            return "inconclusive", "no interval"
-        return self.decide_interval(rule, estimate.interval, estimate.detectable or 0.0, p_for, p_against)
+        1 where the estimate does not reach what the word needs, so that a p value alone decides.
+        """
 
-    def decide_interval(
-        self, rule: Rule, interval: Interval, detectable: float, p_for: float, p_against: float
-    ) -> Decision:
-        """Verdict and reason for an interval over enough seeds; arguments as `decide`."""
-        raise NotImplementedError
+    def detectable(self, rule: Rule, interval: Interval, level: float) -> float | None:
+        """The effect that this test at this one-sided level finds with power .8; None where none is meant."""
+        return detectable_margin(interval.standard_error, interval.degrees_of_freedom, level, POWER)
 
-    def combine(self, rule: Rule, verdicts: Sequence[Verdict]) -> Verdict:
-        """One verdict for several strata or data sets."""
-        return combine(verdicts, rule.combine)
+    def over_places(self, rule: Rule, places: Sequence[PValues]) -> PValues:
+        """p values over several strata or data sets, as the rule combines them."""
+        holds, opposite, smaller = zip(*places, strict=True)
+        how = rule.combine
+        return PValues(p_of(holds, how), p_of_failure(opposite, how), p_of_failure(smaller, how))
 
-    def decide_over_datasets(
-        self, rule: Rule, frame: pd.DataFrame, eligible: Sequence[str]
-    ) -> Decision | None:
-        """Verdict and reason from all eligible data sets at once; None where each is judged by itself."""
+    def over_datasets(
+        self, rule: Rule, frame: pd.DataFrame, archives: Sequence[str]
+    ) -> tuple[float, str] | None:
+        """p value and its words from all data sets at once; None where each is judged by itself."""
         return None
 
+    @abstractmethod
     def claim_in_words(self, rule: Rule) -> str:
         """What the rule claims, for the sentence that begins with its kind."""
-        raise NotImplementedError
 
+    @abstractmethod
     def axis_in_words(self, rule: Rule) -> str:
         """The axis of a plot: the effect with its metric, and which way the statement points."""
-        raise NotImplementedError
 
     def smallest_difference(self, rule: Rule) -> float | None:
         """The smallest difference of arms that matters, in the metric's unit; None where none is stated."""
@@ -130,28 +115,25 @@ class RuleKind:
         return (0.0, rule.margin) if rule.direction == "higher" else (-rule.margin, 0.0)
 
 
+def _mean_of_columns(effects: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(effects.mean(axis=-1))
+
+
+def _over_cases(
+    rule: Rule, effects: Effects, summary: Summary, cases: CaseIntervals | None
+) -> tuple[Interval | None, bool | None]:
+    """The interval over seeds and cases, and whether there is one (None: the metric has no cases)."""
+    if cases is None or not cases.resamples(rule.metric):
+        return None, None
+    arms = [arm for arm in (rule.treatment, rule.control) if arm is not None]
+    keys = [
+        [[effects.keys[arm][seed, column] for seed in effects.seeds] for column in effects.columns]
+        for arm in arms
+    ]
+    interval = cases.interval(Contrast(rule.metric, keys, summary, effects.values))
+    return interval, interval is not None
+
+
 def compared(rule: Rule, without_arms: str) -> str:
     """The arms of a rule in words: `treatment − control`, the treatment alone, or what stands for all."""
     return f"{rule.treatment} − {rule.control}" if rule.control else rule.treatment or without_arms
-
-
-def in_stated_direction(rule: Rule, interval: Interval) -> tuple[float, float, float]:
-    """Estimate and limits with the sign turned so that positive is what the hypothesis says."""
-    if rule.direction == "higher":
-        return interval.estimate, interval.low, interval.high
-    return -interval.estimate, -interval.high, -interval.low
-
-
-def not_after_correction(found: str, p_adjusted: float) -> Decision:
-    """The interval alone would do, the p value adjusted by Holm does not."""
-    return "inconclusive", f"{found}, not after Holm's correction (adjusted p = {p_adjusted:.2g})"
-
-
-def not_shown(found: str, claim: str, margin: float, detectable: float) -> Decision:
-    """Neither inside the margin nor outside: refused if the seeds could have shown it, else left open."""
-    if detectable <= margin:
-        return "not supported", f"{found}: not shown to be {claim}, although these seeds could have"
-    return (
-        "inconclusive",
-        f"{found}; an effect of {detectable:.2g} could have been detected, too coarse for {margin:g}",
-    )

@@ -1,19 +1,12 @@
 """Non-inferiority: the treatment is not worse than the control by the margin."""
 
-from medtl_core.evaluation.statistics import Interval, non_inferiority
+from medtl_core.evaluation.statistics import Interval
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules.equivalence import check_margin
-from medtl_core.evidence.rules.estimate import describe
-from medtl_core.evidence.rules.kind import (
-    SIGNIFICANCE,
-    Decision,
-    RuleKind,
-    compared,
-    in_stated_direction,
-    not_after_correction,
-    not_shown,
-)
+from medtl_core.evidence.rules.kind import RuleKind, compared
+from medtl_core.evidence.rules.one_sided import in_stated_direction, p_above
 from medtl_core.evidence.rules.superiority import stated_side
+from medtl_core.evidence.words import PValues
 
 
 class NonInferiority(RuleKind):
@@ -26,25 +19,12 @@ class NonInferiority(RuleKind):
         super().check(rule)
         check_margin(rule)
 
-    def p_values(self, rule: Rule, interval: Interval) -> tuple[float, float]:
-        """The one-sided p value, and that of the opposite side."""
+    def p_values(self, rule: Rule, interval: Interval) -> PValues:
+        """H0 at the accepted loss, from either side."""
         assert rule.margin is not None
-        p_for = non_inferiority(interval, rule.margin, rule.direction)[0]
-        return p_for, 1.0 - p_for
-
-    def decide_interval(
-        self, rule: Rule, interval: Interval, detectable: float, p_for: float, p_against: float
-    ) -> Decision:
-        """Supported above the margin, contradicted below it, refused or left open across it."""
-        margin, found = rule.margin or 0.0, describe(interval)
-        _, low, high = in_stated_direction(rule, interval)
-        if p_for <= SIGNIFICANCE:
-            return "supported", f"{found}: not worse by {margin:g}, adjusted p = {p_for:.2g}"
-        if high < -margin and p_against <= SIGNIFICANCE:
-            return "contradicted", f"{found}: worse by more than {margin:g}, adjusted p = {p_against:.2g}"
-        if low > -margin:
-            return not_after_correction(found, p_for)
-        return not_shown(found, f"not worse by {margin:g}", margin, detectable)
+        effect = in_stated_direction(rule, interval)
+        worse = p_above(-effect, rule.margin, interval)
+        return PValues(p_above(effect, -rule.margin, interval), worse, 1.0)
 
     def claim_in_words(self, rule: Rule) -> str:
         """`full − scratch in auroc is above −0.01`."""

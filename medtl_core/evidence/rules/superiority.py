@@ -2,46 +2,24 @@
 
 from medtl_core.evaluation.statistics import Interval
 from medtl_core.evidence.rule import Rule
-from medtl_core.evidence.rules.estimate import describe
-from medtl_core.evidence.rules.kind import (
-    SIGNIFICANCE,
-    Decision,
-    RuleKind,
-    compared,
-    in_stated_direction,
-    not_after_correction,
-)
-
-ROUND_OFF = 1e-12
+from medtl_core.evidence.rules.kind import RuleKind, compared
+from medtl_core.evidence.rules.one_sided import ROUND_OFF, in_stated_direction, p_above
+from medtl_core.evidence.words import PValues
 
 
 class Superiority(RuleKind):
-    """H0: no effect. Supported where H0 is refused and the estimate reaches the margin."""
+    """H0: no effect, or one in the other direction. The estimate has to reach the margin as well."""
 
     name = "superiority"
 
-    def p_values(self, rule: Rule, interval: Interval) -> tuple[float, float]:
-        """The two-sided p value of "no effect", for both directions."""
-        return interval.p_value, interval.p_value
-
-    def decide_interval(
-        self, rule: Rule, interval: Interval, detectable: float, p_for: float, p_against: float
-    ) -> Decision:
-        """Refused where the interval excludes the margin, or where an effect as large would have shown."""
-        effect, low, high = in_stated_direction(rule, interval)
-        margin, found = rule.margin or 0.0, describe(interval)
-        corrected = f"adjusted p = {p_for:.2g}"
-        if low > 0 and effect >= margin - ROUND_OFF:
-            if p_for <= SIGNIFICANCE:
-                return "supported", f"{found}, {corrected}"
-            return not_after_correction(found, p_for)
-        if high < 0 and -effect >= margin - ROUND_OFF and p_for <= SIGNIFICANCE:
-            return "contradicted", f"{found}: the other way round, {corrected}"
-        if high < margin:
-            return "not supported", f"{found}: smaller than the smallest effect of interest, {margin:g}"
-        if low <= 0 and margin and detectable <= margin:
-            return "not supported", f"{found}: an effect of {margin:g} would have been found"
-        return "inconclusive", f"{found}; an effect of {detectable:.2g} could have been detected"
+    def p_values(self, rule: Rule, interval: Interval) -> PValues:
+        """H0 at 0 for hypothesis and opposite, where the estimate reaches the margin; H0 at the margin."""
+        effect, margin = in_stated_direction(rule, interval), rule.margin or 0.0
+        return PValues(
+            holds=p_above(effect, 0.0, interval) if effect >= margin - ROUND_OFF else 1.0,
+            opposite=p_above(-effect, 0.0, interval) if -effect >= margin - ROUND_OFF else 1.0,
+            smaller=p_above(-effect, -margin, interval) if margin else 1.0,
+        )
 
     def claim_in_words(self, rule: Rule) -> str:
         """`full − scratch in auroc is above 0, smallest effect of interest 0.005`."""

@@ -1,14 +1,20 @@
 """Trend: an arm's metric rises or falls along a factor."""
 
+from functools import partial
+
 import numpy as np
+from numpy.typing import NDArray
 
 from medtl_core.errors import MedtlError
-from medtl_core.evaluation.statistics import Interval, slope, spearman_trend
-from medtl_core.evidence.case_resampling import CaseIntervals
-from medtl_core.evidence.pairing import Effects
-from medtl_core.evidence.rule import Rule
+from medtl_core.evaluation.statistics import slope_by_seed, spearman_by_seed
+from medtl_core.evidence.case_resampling import Summary
+from medtl_core.evidence.pairing import Effects, level_name
+from medtl_core.evidence.rule import Rule, Trend
 from medtl_core.evidence.rules.kind import compared
 from medtl_core.evidence.rules.superiority import Superiority, smallest_effect, stated_side
+
+LEAST_LEVELS = 4
+"""Two levels are a line through two points, and a rank correlation of three is coarse."""
 
 
 class TrendKind(Superiority):
@@ -18,34 +24,27 @@ class TrendKind(Superiority):
     needs = frozenset({"treatment", "trend"})
     refuses = frozenset({"control", "tolerance"})
 
-    def interval(
-        self, rule: Rule, effects: Effects, cases: CaseIntervals | None
-    ) -> tuple[Interval | None, str]:
-        """The interval of the slope or rank correlation; None where too few levels were measured.
+    def summary(self, rule: Rule, effects: Effects) -> tuple[Summary | None, str]:
+        """Slope or rank correlation of each seed; None where too few levels were measured.
 
-        MedtlError where the factor's levels are not numbers.
+        MedtlError where the factor's levels are not numbers, and for values that have no logarithm.
         """
         assert rule.trend is not None
         trend = rule.trend
         levels = sorted({level for level, _ in effects.columns})
-        least = 2 if trend.statistic == "slope" else 3
-        if len(levels) < least:
-            found = ", ".join(str(level) for level in levels)
-            return None, f"measured at {trend.factor} = {found} alone, at least {least} levels needed"
+        if len(levels) < LEAST_LEVELS:
+            found = ", ".join(level_name(level) for level in levels)
+            return None, f"measured at {trend.factor} = {found}, at least {LEAST_LEVELS} levels needed"
         if not all(isinstance(level, int | float | np.number) for level in levels):
             raise MedtlError(
                 f"trend along {trend.factor}: the levels {levels} are not numbers; choose a numeric factor"
             )
-        curves = np.stack(
-            [
-                effects.values[:, [level == there for there, _ in effects.columns]].mean(axis=1)
-                for level in levels
-            ],
-            axis=1,
-        )
-        if trend.statistic == "slope":
-            return slope(levels, curves, trend.scale), ""
-        return spearman_trend(levels, curves), ""
+        at = np.array([[level == there for there, _ in effects.columns] for level in levels], dtype=float)
+        averages = at / at.sum(axis=1, keepdims=True)
+        lowest = float((effects.values @ averages.T).min())
+        if trend.value_scale == "log" and lowest <= 0:
+            raise MedtlError(f"metric {rule.metric}: {lowest:g} found, expected positive values with log")
+        return partial(_along, trend, levels, averages), ""
 
     def smallest_difference(self, rule: Rule) -> None:
         """None: the margin is one of slopes, not of differences between arms."""
@@ -67,6 +66,21 @@ class TrendKind(Superiority):
             per = {"linear": "per unit of", "log2": "per doubling of"}[rule.trend.scale]
             unit = f"slope {per} {rule.trend.factor}"
         return f"{rule.metric}: {compared(rule, 'value')}, {unit} (stated: {stated_side(rule)})"
+
+
+def _along(
+    trend: Trend, levels: list[float], averages: NDArray[np.float64], effects: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The statistic (...) of effects (..., C), columns of one level averaged."""
+    curves = (effects @ averages.T).reshape(-1, len(levels))
+    if trend.value_scale == "log":
+        curves = np.log(np.maximum(curves, np.finfo(float).tiny))
+    by_row = (
+        spearman_by_seed(levels, curves)
+        if trend.statistic == "spearman"
+        else slope_by_seed(levels, curves, trend.scale)
+    )
+    return np.asarray(by_row.reshape(effects.shape[:-1]))
 
 
 KIND = TrendKind()

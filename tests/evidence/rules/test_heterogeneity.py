@@ -11,7 +11,6 @@ from medtl_core.evidence.record_store import to_frame
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules.heterogeneity import permutation_p
 from medtl_core.evidence.rules.kinds import checked
-from medtl_core.evidence.verdict import judge
 
 RULE = Rule(
     reading="main",
@@ -60,7 +59,7 @@ def test_no_difference_is_called_supported_at_most_as_often_as_the_level():
     assert np.mean(called) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 300)
 
 
-def test_a_planted_difference_is_supported_and_names_the_means():
+def test_a_planted_difference_is_supported_and_names_the_means(judge):
     result = judge(RULE, records({"a": [0, 0, 1, 0, 0], "b": [3, 3, 2, 3, 3]}))
     assert result.verdict == "supported"
     assert "means a 0.2, b 2.8" in result.reason
@@ -75,7 +74,7 @@ def test_a_planted_difference_is_supported_and_names_the_means():
         ({"a": [0, 0, 0, 0, 0], "phantoms": [3, 3, 3, 3, 3]}, "1 data sets"),
     ],
 )
-def test_too_little_stays_inconclusive(values, reason):
+def test_too_little_stays_inconclusive(judge, values, reason):
     result = judge(RULE, records(values))
     assert result.verdict == "inconclusive"
     assert reason in result.reason

@@ -13,7 +13,7 @@ from medtl_core.evidence.register import load_register
 from medtl_core.evidence.rules import kinds
 from medtl_core.evidence.rules.kinds import KINDS, checked, kind_of
 from medtl_core.evidence.rules.superiority import Superiority
-from medtl_core.evidence.verdict import judge
+from medtl_core.evidence.words import PValues
 from medtl_core.reporting.forest import forest
 from medtl_core.reporting.html import report_html
 
@@ -34,7 +34,7 @@ def made(rule, kind):
 
 
 def test_each_file_of_the_room_is_one_kind_in_the_table():
-    files = {path.stem for path in ROOM.glob("*.py")} - {"__init__", "kind", "kinds", "estimate"}
+    files = {path.stem for path in ROOM.glob("*.py")} - {"__init__", "kind", "kinds", "estimate", "one_sided"}
     assert files == set(KINDS)
 
 
@@ -81,9 +81,8 @@ class FarAbove(Superiority):
 
     name = "far_above"
 
-    def decide_interval(self, rule, interval, detectable, p_for, p_against):
-        far = interval.low >= rule.margin
-        return ("supported" if far else "inconclusive"), f"lower end {interval.low:.3g}"
+    def p_values(self, rule, interval):
+        return PValues(0.001 if interval.low >= rule.margin else 1.0, 1.0, 1.0)
 
     def claim_in_words(self, rule):
         return f"{rule.metric} of {rule.treatment} is far above that of {rule.control}"
@@ -123,7 +122,7 @@ def test_a_new_kind_is_a_class_and_a_line_of_the_table(tmp_path, monkeypatch, pa
     ledger = build_ledger(load_register(path), store)
     row = ledger.rows()[0]
     assert (row["verdict"], row["rule"]) == ("supported", "far_above")
-    assert row["reason"].startswith("breastmnist: lower end 0.087")
+    assert row["rules"][0]["datasets"]["breastmnist"]["reason"].endswith("adjusted p = 0.001")
     assert row["rule_in_words"].startswith("far-above: auroc of full is far above that of scratch")
     panel = forest(row["rules"]).axes[0]
     assert panel.patches[0].get_extents().transformed(panel.transData.inverted()).x0 == pytest.approx(-1.0)
@@ -136,6 +135,7 @@ def test_a_new_kind_is_a_class_and_a_line_of_the_table(tmp_path, monkeypatch, pa
         ("superiority", "higher", (0.0, 0.01)),
         ("superiority", "lower", (-0.01, 0.0)),
         ("existence", "lower", (-0.01, 0.0)),
+        ("at_least", "higher", (0.0, 0.01)),
         ("trend", "higher", (0.0, 0.01)),
         ("equivalence", "lower", (-0.01, 0.01)),
         ("non_inferiority", "higher", (-0.01, 0.0)),
@@ -157,8 +157,8 @@ def test_a_size_of_a_slope_is_no_difference_between_arms(rule):
     assert kind_of(along).smallest_difference(along) is None
 
 
-def test_judging_asks_the_kind_alone(rule, pairs, exactly, frame, monkeypatch):
+def test_judging_asks_the_kind_alone(judge, rule, pairs, exactly, frame, monkeypatch):
     records = frame(pairs(exactly(0.1, 0.01)))
     assert judge(rule(), records).verdict == "supported"
-    monkeypatch.setattr(Superiority, "decide_interval", lambda *_: ("contradicted", "because"))
-    assert judge(rule(), records).reason == "breastmnist: because"
+    monkeypatch.setattr(Superiority, "p_values", lambda *_: PValues(1.0, 0.002, 1.0))
+    assert judge(rule(), records).verdict == "contradicted"

@@ -1,0 +1,42 @@
+"""What keeps trials from deciding a rule: training that had not converged, values that are bounds only."""
+
+import pandas as pd
+
+from medtl_core.evidence.pairing import Stratum
+from medtl_core.evidence.rule import Rule
+
+CONVERGENCE = "best_step_share"
+"""Metric of a trained arm: the best epoch as a share of the budget of epochs."""
+CENSORED = "{}_censored"
+"""Companion of a metric: 1 where its value is a bound that was not reached, 0 where it is the value."""
+
+LAST_TENTH = 0.9
+MOST = 0.2
+
+
+def limit_of(rule: Rule, frame: pd.DataFrame, stratum: Stratum) -> str:
+    """Why the trials of a stratum decide nothing, in words; empty where they do.
+
+    An arm has not converged where its best epoch lies in the last tenth of the budget in more than a fifth of
+    its trials; a metric is censored where more than a fifth of an arm's values are bounds. Trials that record
+    neither are taken as they are.
+    """
+    trials = frame[(frame["study"] == rule.study) & frame["key"].isin(stratum.records["key"])]
+    late = _share_by_arm(trials, CONVERGENCE, LAST_TENTH)
+    bounds = _share_by_arm(trials, CENSORED.format(rule.metric), 0.5)
+    reasons = [
+        f"{arm} has not converged: its best epoch lies in the last tenth in {share:.0%} of the trials"
+        for arm, share in late.items()
+        if share > MOST
+    ]
+    reasons += [
+        f"{rule.metric} of {arm} is a bound only in {share:.0%} of the trials"
+        for arm, share in bounds.items()
+        if share > MOST
+    ]
+    return "; ".join(reasons)
+
+
+def _share_by_arm(trials: pd.DataFrame, metric: str, above: float) -> dict[str, float]:
+    found = trials[trials["metric"] == metric]
+    return {str(arm): float((part > above).mean()) for arm, part in found.groupby("arm")["value"]}

@@ -1,0 +1,136 @@
+"""A sentence for each entry with its numbers: what was compared, where, by how much, what that means."""
+
+from collections.abc import Iterator, Mapping
+
+from medtl_core.evaluation.metric_words import metric_in_words, range_of
+from medtl_core.evaluation.rounding import decimals_for, number
+from medtl_core.evidence.pairing import stratum_name
+from medtl_core.evidence.rule import Rule
+from medtl_core.evidence.rule_verdict import DatasetVerdict, RuleVerdict, StratumVerdict
+from medtl_core.evidence.rules.estimate import Estimate
+from medtl_core.evidence.rules.kinds import kind_of
+from medtl_core.evidence.verdict import EntryVerdict
+from medtl_core.evidence.words import Verdict
+
+MOST_RULES = 3
+MOST_PLACES = 4
+MEANING: dict[Verdict, str] = {
+    "supported": "This supports the statement",
+    "partly supported": "This supports the statement on {supported}; elsewhere it is open",
+    "mixed": "The data sets disagree, each beyond doubt: it holds on {supported} and not on {failed}",
+    "not supported": "The effect is smaller than the smallest one of interest",
+    "contradicted": "The opposite of the statement is shown",
+    "inconclusive": "This leaves the statement open",
+}
+
+
+def sentence_of(verdict: EntryVerdict, words: Mapping[str, str]) -> str:
+    """What was found for an entry, in words for a reader who knows nothing of the machinery.
+
+    `words` are those of the register's head: what ids of arms, data sets and metrics are called. Empty where
+    nothing was measured that decides.
+    """
+    if verdict.verdict in ("pending", "literature only", "not testable here"):
+        return ""
+    primary = [r for r in verdict.rules if r.rule.reading != "strong"] or verdict.rules
+    if verdict.verdict == "demonstrated":
+        return _capital("; ".join(r.rule.hypothesis for r in primary)) + "."
+    tested = [r for r in primary if kind_of(r.rule).tests]
+    found = [text for result in tested if (text := _finding(result, words))]
+    broken = [r for r in primary if not kind_of(r.rule).tests and r.verdict == "contradicted"]
+    found += [f"broken: {r.rule.hypothesis}" for r in broken]
+    if len(found) > MOST_RULES:
+        found = [*found[:MOST_RULES], f"and {len(found) - MOST_RULES} more comparisons"]
+    return ". ".join(_capital(text) for text in [*found, *_meaning(verdict, tested, words)]) + "."
+
+
+def _finding(result: RuleVerdict, words: Mapping[str, str]) -> str:
+    if not kind_of(result.rule).has_parts and result.rule.control is None:
+        return result.reason
+    places = [
+        (dataset, judged)
+        for dataset in result.datasets.values()
+        if dataset.decides
+        for judged in dataset.strata
+        if judged.estimate.interval is not None
+    ]
+    if not places:
+        return ""
+    told = [_place(result.rule, dataset, judged, words) for dataset, judged in places[:MOST_PLACES]]
+    more = f"; and at {len(places) - MOST_PLACES} more places" if len(places) > MOST_PLACES else ""
+    return f"{_subject(result.rule, words)}: {'; '.join(told)}{more}"
+
+
+def _subject(rule: Rule, words: Mapping[str, str]) -> str:
+    metric = metric_in_words(rule.metric, dict(words))
+    arm = words.get(rule.treatment or "", (rule.treatment or "").replace("_", " "))
+    compared = arm
+    if rule.control is not None:
+        compared = f"{arm} minus {words.get(rule.control, rule.control.replace('_', ' '))}"
+    if rule.trend is None:
+        return f"{metric} of {compared}"
+    factor = words.get(rule.trend.factor, rule.trend.factor)
+    if rule.trend.statistic == "spearman":
+        return f"rank correlation of {metric} with {factor}, {compared}"
+    step = "per doubling of" if rule.trend.scale == "log2" else "per unit of"
+    log = "logarithm of " if rule.trend.value_scale == "log" else ""
+    return f"change of {log}{metric} {step} {factor}, {compared}"
+
+
+def _place(rule: Rule, dataset: DatasetVerdict, judged: StratumVerdict, words: Mapping[str, str]) -> str:
+    estimate = judged.estimate
+    interval = estimate.interval
+    assert interval is not None
+    signed = rule.control is not None or rule.trend is not None
+    decimals = decimals_for((interval.high - interval.low) / 2, range_of(rule.metric) == (0.0, 1.0))
+    size, low, high = (
+        number(x, decimals, sign=signed) for x in (interval.estimate, interval.low, interval.high)
+    )
+    name = words.get(dataset.name, words.get(estimate.archive, dataset.name))
+    at = f", {stratum_name(estimate.stratum)}" if estimate.stratum else ""
+    return f"{size} [{low}, {high}] on {name}{at} ({_basis(estimate)})"
+
+
+def _basis(estimate: Estimate) -> str:
+    seeds = f"{estimate.seeds} seeds"
+    if estimate.cases is False and estimate.n_test:
+        return f"{seeds}, on these {estimate.n_test} test images"
+    return f"{seeds}, {estimate.n_test} test images" if estimate.cases and estimate.n_test else seeds
+
+
+def _meaning(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[str, str]) -> Iterator[str]:
+    names = {
+        "supported": [words.get(d, d) for d, word in verdict.parts.items() if word == "supported"],
+        "failed": [
+            words.get(d, d) for d, word in verdict.parts.items() if word in ("contradicted", "not supported")
+        ],
+    }
+    text = MEANING[verdict.verdict].format(**{key: ", ".join(found) for key, found in names.items()})
+    if verdict.verdict == "supported" and verdict.p_adjusted is not None:
+        p = verdict.p_adjusted
+        text += f" ({'p < .001' if p < 0.001 else f'p = {number(p, 3)}'} after Holm's correction)"
+    if verdict.verdict == "inconclusive":
+        text += _why_open(tested)
+    yield text
+    if verdict.strong is not None:
+        strong = f" ({verdict.claim.strong_word!r})" if verdict.claim.strong_word else ""
+        said = {"supported": "holds too", "inconclusive": "is open"}.get(
+            verdict.strong, f"is {verdict.strong}"
+        )
+        yield f"its strong reading{strong} {said}"
+
+
+def _why_open(tested: list[RuleVerdict]) -> str:
+    judged = [
+        s for r in tested for d in r.datasets.values() if d.decides for s in d.strata
+        if s.verdict == "inconclusive"
+    ]  # fmt: skip
+    notes = sorted({s.estimate.note for s in judged if s.estimate.note and s.p_adjusted is None})
+    if notes:
+        return f": {'; '.join(notes)}"
+    sizes = [s.detectable for s in judged if s.detectable]
+    return f": this test finds an effect of {max(sizes):.2g} with power .8" if sizes else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
