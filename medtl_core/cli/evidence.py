@@ -46,11 +46,12 @@ def keep(
     run: Annotated[str, typer.Argument(help="A run's folder or its name below runs/.")],
     target: Annotated[Path, typer.Argument(help="Where it is kept, such as results/NAME.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is kept there.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Add to a run that is kept there.")] = False,
 ) -> None:
     """Write a run's records, ledger and environment as small text files, fit for the repository."""
     from medtl_core.evidence.reference_run import keep_run
 
-    print(keep_run(find_run(run), target, overwrite=overwrite))
+    print(keep_run(find_run(run), target, overwrite=overwrite, merge=merge))
 
 
 def check(

@@ -16,6 +16,7 @@ from medtl_core.evidence import case_resampling, rule_history
 from medtl_core.evidence.kept_records import compact, read_declaration, read_records
 from medtl_core.evidence.ledger import FILE as LEDGER
 from medtl_core.evidence.ledger import EvidenceStore, Ledger, build_ledger
+from medtl_core.evidence.merged_run import MergedRun
 from medtl_core.evidence.record import Record, order
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.register import Register, load_register
@@ -82,23 +83,37 @@ def kept_folders(folder: Path) -> list[Path]:
 
 
 def keep_run(
-    run: str | Path, target: str | Path, *, register: Register | None = None, overwrite: bool = False
+    run: str | Path,
+    target: str | Path,
+    *,
+    register: Register | None = None,
+    overwrite: bool = False,
+    merge: bool = False,
 ) -> Path:
     """Write a run's evidence as small text files, fit for a repository; returns the folder.
 
     Records at six significant digits, `ledger.json` and `ledger.md`, `environment.json` and `runs.json`
-    without names of folders, users and hosts. Written beside `target` and renamed. MedtlError where `target`
-    exists (unless `overwrite`, and then only if it is a kept run) or cannot be written.
+    without names of folders, users and hosts. Written beside `target` and renamed. With `merge` the run is
+    added to the one that is kept in `target`, if there is one. MedtlError where `target` exists (unless
+    `overwrite` or `merge`, and then only if it is a kept run) or cannot be written.
     """
-    store, target = open_run(run), Path(target)
-    if target.exists() and not (overwrite and (target / RUNS).is_file()):
+    store: EvidenceStore = open_run(run)
+    target = Path(target)
+    if target.exists() and not ((overwrite or merge) and (target / RUNS).is_file()):
         hint = (
             "it is not a kept run: choose another"
-            if overwrite
-            else "choose another name, or say to overwrite it"
+            if overwrite or merge
+            else "choose another name, or say to overwrite it or to merge"
         )
         raise MedtlError(f"{target}: exists already; {hint}")
-    ledger = build_ledger(register or load_register(), store)
+    with tempfile.TemporaryDirectory() as scratch:
+        if merge and target.exists():
+            store = MergedRun([read_kept(target), store], Path(scratch))
+        return _keep(store, target, register or load_register())
+
+
+def _keep(store: EvidenceStore, target: Path, register: Register) -> Path:
+    ledger = build_ledger(register, store)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=target.parent, prefix=".part-"))

@@ -10,7 +10,8 @@ from medtl_core.evidence.register import Claim
 from medtl_core.files import read_json, write_text
 
 FILE = "rules_at_run.json"
-KEY_DIGITS = 12
+EVERYTHING = "*"
+"""Stands for all that a study measured, in files of medtl 0.1.0, which noted trials instead."""
 
 
 def changed_rules(
@@ -18,31 +19,35 @@ def changed_rules(
 ) -> set[str]:
     """Ids of the entries with a rule that was changed or added after its study was first judged here.
 
-    `rules_at_run.json` holds, for each study, its trials and the rules in force at that moment. A study none
-    of whose trials were there before is a new measurement and adopts the current rules. With `write` the file
-    is kept up to date.
+    `rules_at_run.json` holds, for each study, what was measured (data set, arm and seed: measured again they
+    are no new evidence) and the rules in force at that moment. A study of which nothing was there before is a
+    new measurement and adopts the current rules. With `write` the file is kept up to date.
     """
     known = _read(root / FILE)
     state, changed = dict(known), set()
-    for study, trials in _trials(records).items():
+    for study, measured in _measured(records).items():
         now = {name: claim for claim in claims for name in _rule_names(claim, study)}
         before = known.get(study)
-        if before is not None and trials & set(before["trials"]):
+        if before is not None and (measured | {EVERYTHING}) & set(before["measured"]):
             changed |= {claim.id for name, claim in now.items() if name not in before["rules"]}
-            state[study] = {"trials": sorted(trials | set(before["trials"])), "rules": before["rules"]}
+            state[study] = {
+                "measured": sorted(measured | set(before["measured"])),
+                "rules": before["rules"],
+            }
         else:
-            state[study] = {"trials": sorted(trials), "rules": sorted(now)}
+            state[study] = {"measured": sorted(measured), "rules": sorted(now)}
     if write and state != known:
         write_text(root / FILE, json.dumps(state, indent=1, sort_keys=True) + "\n")
     return changed
 
 
-def _trials(records: Mapping[str, Sequence[Record]]) -> dict[str, set[str]]:
-    trials: dict[str, set[str]] = {}
+def _measured(records: Mapping[str, Sequence[Record]]) -> dict[str, set[str]]:
+    measured: dict[str, set[str]] = {}
     for found in records.values():
         for record in found:
-            trials.setdefault(f"{record.notebook}/{record.study}", set()).add(record.key[:KEY_DIGITS])
-    return trials
+            place = f"{record.dataset} {record.arm} {record.seed}"
+            measured.setdefault(f"{record.notebook}/{record.study}", set()).add(place)
+    return measured
 
 
 def _rule_names(claim: Claim, study: str) -> list[str]:
@@ -54,11 +59,15 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     return read_json(
-        path, _parsed, expected="rules and trials by study", remedy="delete it to start a new history"
+        path,
+        _parsed,
+        expected="rules and measurements by study",
+        remedy="delete it to start a new history",
     )
 
 
 def _parsed(state: Any) -> dict[str, dict[str, Any]]:
     return {
-        study: {"trials": list(row["trials"]), "rules": list(row["rules"])} for study, row in state.items()
+        study: {"measured": list(row.get("measured", [EVERYTHING])), "rules": list(row["rules"])}
+        for study, row in state.items()
     }

@@ -91,14 +91,17 @@ def test_a_rule_changed_after_measurement_is_marked(store, register, rule, claim
     assert build_ledger(added, store).rules_changed == {"C099"}
 
 
-def test_a_new_measurement_takes_the_rules_of_now(store, register, rule, claim, pairs, exactly, registered):
+@pytest.mark.parametrize(("dataset", "exploratory"), [("breastmnist", {"C006"}), ("new", set())])
+def test_only_new_data_or_seeds_take_the_rules_of_now(
+    store, register, rule, claim, pairs, exactly, registered, dataset, exploratory
+):
     build_ledger(register, store)
     for file in store.records_folder.rglob("*.jsonl"):
         file.unlink()
-    for r in pairs(exactly(0.1, 0.01), n_test=999):
+    for r in pairs(exactly(0.1, 0.01), n_test=999, dataset=dataset):  # trials of other keys
         store.add([r])
     changed = registered(claim(rule(margin=0.02)))
-    assert not build_ledger(changed, store).rules_changed
+    assert build_ledger(changed, store).rules_changed == exploratory
 
 
 def test_a_broken_record_of_the_rules_is_one_line(store, register):

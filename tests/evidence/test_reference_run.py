@@ -190,3 +190,37 @@ def test_a_state_that_is_none_is_one_line(tmp_path):
         (tmp_path / "state" / "x.json").write_text(text)
         with pytest.raises(MedtlError, match=r"x\.json"):
             run_summaries(tmp_path)
+
+
+def test_merging_is_as_if_all_had_been_one_run(run, register, tmp_path, record):
+    """Half of the seeds kept first and the rest merged into them give the ledger of the whole run."""
+    whole = RecordStore(run)
+    halves = [RecordStore(tmp_path / name) for name in ("first", "second")]
+    for trial in {r.key: r for r in whole.all()}.values():
+        half = halves[trial.seed >= 3]
+        half.add(whole.trial(trial.key), whole.predictions(trial.key))
+    for half, label in zip(halves, ("a", "b"), strict=True):
+        write_state(half.root, RunState(label, "02_fine_tuning", "done", "key", []))
+        (half.root / "environment.json").write_text(json.dumps({"python": label}))
+    target = tmp_path / "results" / "reference"
+    for half in halves:
+        keep_run(half.root, target, register=register, merge=True)
+    kept = read_kept(target)
+    assert len(kept.all()) == len(whole.all())
+    both = [build_ledger(register, store).rows()[1] for store in (kept, whole)]
+    assert both[0]["datasets"] == both[1]["datasets"]
+    assert [row["label"] for row in run_summaries(target)] == ["a", "b"]
+    assert json.loads((target / "environment.json").read_text()) == {
+        "python": "b", "earlier": [{"python": "a"}],
+    }  # fmt: skip
+    again = keep_run(halves[1].root, target, register=register, merge=True)
+    assert len(read_kept(again).all()) == len(whole.all())
+
+
+def test_a_rule_that_changed_between_two_starts_is_told_after_merging(
+    run, register, tmp_path, rule, claim, registered
+):
+    target = keep_run(run, tmp_path / "kept", register=register)
+    changed = registered(claim(rule(margin=0.02)))
+    keep_run(run, target, register=changed, merge=True)
+    assert build_ledger(changed, read_kept(target)).rules_changed == {"C006"}
