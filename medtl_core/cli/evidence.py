@@ -15,10 +15,8 @@ Run = Annotated[
 
 
 def ledger(run: Run = None, json: JsonFlag = False) -> None:
-    """Print the verdicts that follow from a run's records, by the rules as they are now."""
-    from rich.console import Console
-
-    from medtl_core.cli.summary import verdict_table
+    """Print word and sentence for each statement that a run measured, by the rules as they are now."""
+    from medtl_core.cli.ledger_text import ledger_lines
     from medtl_core.evidence.ledger import build_ledger
     from medtl_core.evidence.reference_run import open_run
     from medtl_core.evidence.register import load_register
@@ -27,7 +25,7 @@ def ledger(run: Run = None, json: JsonFlag = False) -> None:
     if json:
         print(judged.to_json(), end="")
     else:
-        Console().print(verdict_table(judged))
+        print("\n".join(ledger_lines(judged)))
 
 
 def report(run: Run = None) -> None:

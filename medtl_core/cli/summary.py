@@ -1,8 +1,9 @@
-"""What `medtl run` says at its end: how the notebooks ended, the verdicts, and where the report lies."""
+"""What `medtl run` says at its end: how the notebooks ended, what was checked, what the reference found."""
 
 import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,53 +11,77 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from medtl_core.cli.ledger_text import UNMEASURED, wrapped
 from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
 
 if TYPE_CHECKING:
-    from medtl_core.evidence.ledger import Ledger
     from medtl_core.evidence.run_state import RunState
+    from medtl_core.reporting.closing import Count
 
 GIB = 2**30
 TRACEBACK_LINES = 25
-UNMEASURED = ("pending", "literature only")
+NEXT = "On real images: MEDTL_DATA=FOLDER medtl run --profile teach"
 _NO_SPACE_OR_RIGHT = re.compile(r"\[Errno (13|28|30|122)\]")
 
 
 def show_run(states: list["RunState"], out: Path, *, as_json: bool) -> int:
-    """Prints the summary of a run whose notebooks ended; the last line is the report's path.
+    """Prints the summary of a run whose notebooks ended; the last lines are the report and what comes next.
 
-    Returns the exit status: 0 if all ran, 1 if one failed. Raises MedtlError if each failure is bad input
-    that showed inside a notebook.
+    Returns the exit status: 0 if all ran, every identity held and every planted effect showed, else 1. Raises
+    MedtlError if each failure is bad input that showed inside a notebook.
     """
+    from medtl_core.reporting.closing import identities, planted_effects
     from medtl_core.reporting.judging import judge_run
 
     ledger, report = judge_run(out)
     failed = [state for state in states if state.status != "done"]
+    checks = {"identities met": identities(ledger), "planted effects recovered": planted_effects(ledger)}
     if as_json:
         runs = [state.as_json() for state in states]
-        print(json.dumps({"runs": runs, "ledger": ledger.rows(), "report": str(report)}, indent=1))
+        counts = {name: {"held": c.held, "failed": c.failed} for name, c in checks.items()}
+        print(
+            json.dumps(
+                {"runs": runs, "checks": counts, "ledger": ledger.rows(), "report": str(report)}, indent=1
+            )
+        )
     else:
-        _show_tables(states, failed, ledger, report)
+        _show_failures(failed)
+        Console().print(_run_table(states))
+        print("\n".join([*_check_lines(checks), *_reference_lines(), "", f"Report: {report}", NEXT]))
     for state in states:
         _warn(state)
     refused = [line for state in failed if (line := _bad_input(state))]
     if failed and len(refused) == len(failed):
         raise MedtlError(refused[0])
-    return 1 if failed else 0
+    return 1 if failed or any(count.failed for count in checks.values()) else 0
 
 
-def verdict_table(ledger: "Ledger") -> Table:
-    """The verdicts that were measured; the rest only counted in the title."""
-    table = Table("id", "notebook", "verdict", "reason", title=ledger.summary())
-    for row in ledger.rows():
-        if row["verdict"] not in UNMEASURED:
-            cells = (row["id"], row["notebook"] or "", row["verdict"], row["reason"])
-            table.add_row(*(escape(plain(cell)) for cell in cells))
-    return table
+def _check_lines(checks: dict[str, "Count"]) -> list[str]:
+    lines = [""]
+    for name, count in checks.items():
+        where = "" if name.startswith("identities") else " on made-up data"
+        lines.append(f"{name.capitalize()}{where}: {count.held} of {count.total}")
+        lines += [wrapped(f"failed: {plain(one)}", 4) for one in count.failed]
+    return lines
 
 
-def _show_tables(states: list["RunState"], failed: list["RunState"], ledger: "Ledger", report: Path) -> None:
+def _reference_lines() -> list[str]:
+    """What the reference run found on patients' images: words by count, and the sentences that say most."""
+    from medtl_core.reporting.closing import reference_ledger, reference_name, told
+
+    ledger = reference_ledger()
+    if ledger is None:
+        return ["", "No reference run is kept yet: medtl keep RUN results/reference"]
+    words = Counter(v.verdict for v in ledger.verdicts if v.verdict not in UNMEASURED)
+    counts = ", ".join(f"{count} {word}" for word, count in words.most_common())
+    lines = ["", wrapped(f"On patients' images the reference run ({reference_name()}) found: {counts}.")]
+    for row in told(ledger):
+        lines.append(wrapped(f"{row['verdict'].capitalize()}: {row['sentence']}", 6, row["id"]))
+    return [*lines, f"All of them: medtl ledger {reference_name()}"]
+
+
+def _show_failures(failed: list["RunState"]) -> None:
     console = Console()
     for state in failed:
         error = state.error
@@ -66,9 +91,6 @@ def _show_tables(states: list["RunState"], failed: list["RunState"], ledger: "Le
         title = f"{state.label}: cell {error['cell']}: {error['name']}: {error['message']}"
         console.print(escape(plain(title)))
         console.print(escape(plain("\n".join(f"    {line}" for line in lines))), highlight=False)
-    console.print(_run_table(states))
-    console.print(verdict_table(ledger))
-    print(report)
 
 
 def _run_table(states: list["RunState"]) -> Table:

@@ -59,9 +59,9 @@ class Measured:
 
     def at_once(self) -> tuple[float, str] | None:
         """p value and words over all deciding data sets, of a kind that looks at them together."""
-        if self.frame is None:
-            return None
         eligible = [a for a in self.archives if self.deciding(a)]
+        if self.frame is None or not eligible:
+            return None
         return kind_of(self.rule).over_datasets(self.rule, self.frame, eligible)
 
     def whole(self) -> PValues:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import quote
 
 from medtl_core.evidence.ledger import Ledger
 from medtl_core.evidence.runs import environment, run_summaries
-from medtl_core.evidence.words import Verdict
+from medtl_core.evidence.words import WORDS
 from medtl_core.files import write_text
 from medtl_core.reporting.forest import COLOURS, forest_svg
 
@@ -28,26 +28,28 @@ BADGES = {
 }
 
 
-def write_report(run: str | Path, ledger: Ledger) -> Path:
-    """Write `report.html` into a run's folder and return its path.
+def write_report(run: str | Path, ledger: Ledger, reference: Ledger | None = None) -> Path:
+    """Write `report.html` into a run's folder and return its path; `reference` is set beside this run.
 
     The page holds everything it shows and loads nothing; it links to the executed notebooks beside it. Raises
     MedtlError for malformed state files and where the folder cannot be written.
     """
     run = Path(run)
-    write_text(run / FILE, report_html(run, ledger))
+    write_text(run / FILE, report_html(run, ledger, reference))
     return run / FILE
 
 
-def report_html(run: Path, ledger: Ledger) -> str:
+def report_html(run: Path, ledger: Ledger, reference: Ledger | None = None) -> str:
     """The report as text; arguments and errors as `write_report`."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     runs = [summary | {"links": _links(run, summary["label"])} for summary in run_summaries(run)]
+    kept = {row["id"]: row for row in reference.rows()} if reference else {}
     rows = [
         row
         | {
+            "reference": kept.get(row["id"]),
             "links": [link for r in runs if r["notebook"] == row["notebook"] for link in r["links"]],
             "plot": Markup(_plot(row)),
             "checks": _checks(row),
@@ -63,7 +65,8 @@ def report_html(run: Path, ledger: Ledger) -> str:
         head=ledger.head,
         real=[p.name for p in ledger.head.populations.values() if not p.synthetic_is_evidence],
         badges=BADGES,
-        counts=[(word, counts[word]) for word in get_args(Verdict) if word in counts],
+        counts=[(word, counts[word]) for word in WORDS if word in counts],
+        reference=_told(reference),
         rows=rows,
         measured=[row for row in rows if row["rules"] and row["verdict"] != "pending"],
         sections=list(dict.fromkeys(row["section"] for row in rows)),
@@ -73,6 +76,17 @@ def report_html(run: Path, ledger: Ledger) -> str:
         environment=_flat(environment(run)),
         minutes=_minutes,
     )
+
+
+def _told(reference: Ledger | None) -> dict[str, Any] | None:
+    """The reference's words by count, and a row for each statement that it decided."""
+    if reference is None:
+        return None
+    counts = reference.counts()
+    rows = [row for row in reference.rows() if row["sentence"]]
+    ordered = [row for word in WORDS for row in rows if row["verdict"] == word]
+    words = {row["verdict"] for row in rows}
+    return {"counts": [(word, counts[word]) for word in WORDS if word in words], "rows": ordered}
 
 
 def _links(run: Path, label: str) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from mini_project import DEFAULTS, write_notebook
 
 from medtl_core.cli import app as cli
 from medtl_core.cli import run as cli_run
-from medtl_core.cli.summary import show_run
+from medtl_core.cli.summary import NEXT, show_run
 from medtl_core.data.sources import preflight
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.run_state import RunState
@@ -101,7 +101,7 @@ def test_the_summary_of_a_failure(project, capsys):
     assert show_run([state(), failed], project / "out", as_json=False) == 1
     out, err = capsys.readouterr()
     assert out.startswith("01_first: cell 2: ZeroDivisionError: division by\\x1b]0; zero\n    in cell 2\n")
-    assert out.splitlines()[-1] == str(project / "out" / "report.html")
+    assert out.splitlines()[-2:] == [f"Report: {project / 'out' / 'report.html'}", NEXT]
     assert err.splitlines()[:3] == [
         "warning: 01_first took 1.5 minutes, its budget is 1",
         "warning: 01_first took 3.0 GiB, its budget is 2",

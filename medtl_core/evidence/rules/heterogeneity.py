@@ -30,6 +30,10 @@ class Heterogeneity(RuleKind):
         """A data set by itself is not tested."""
         return UNTESTED
 
+    def shows(self, rule: Rule, estimate: float) -> bool:
+        """True: a data set by itself shows nothing else."""
+        return True
+
     def detectable(self, rule: Rule, interval: Interval, level: float) -> None:
         """None: no single effect is meant."""
         return None

@@ -80,6 +80,11 @@ class RuleKind(ABC):
         1 where the estimate does not reach what the word needs, so that a p value alone decides.
         """
 
+    def shows(self, rule: Rule, estimate: float) -> bool:
+        """Whether an estimate, taken as it is, lies where the rule says."""
+        sure = Interval(estimate, estimate, estimate, 2, 0.0, 0.0, "", 0.0, 1.0)
+        return self.p_values(rule, sure).holds < 0.5
+
     def detectable(self, rule: Rule, interval: Interval, level: float) -> float | None:
         """The effect that this test at this one-sided level finds with power .8; None where none is meant."""
         return detectable_margin(interval.standard_error, interval.degrees_of_freedom, level, POWER)

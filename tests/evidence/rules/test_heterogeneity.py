@@ -83,3 +83,9 @@ def test_too_little_stays_inconclusive(judge, values, reason):
 def test_a_control_has_no_place_in_such_a_rule():
     with pytest.raises(ValueError, match="does not use `control`"):
         checked(RULE.model_copy(update={"control": "other"}))
+
+
+def test_a_study_that_was_not_run_is_pending(judge):
+    elsewhere = records({"a": [0, 1, 0, 1, 0]}).assign(study="other")
+    assert judge(RULE, elsewhere).verdict == "pending"
+    assert judge(RULE, elsewhere.iloc[:0]).verdict == "pending"

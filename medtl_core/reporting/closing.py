@@ -1,0 +1,102 @@
+"""What a run ends with: identities, planted effects, and what the reference run found on patients' images."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medtl_core.evidence.ledger import Ledger, build_ledger
+from medtl_core.evidence.reference_run import read_kept
+from medtl_core.evidence.register import load_register
+from medtl_core.evidence.rule_verdict import RuleVerdict
+from medtl_core.evidence.rules.estimate import Estimate
+from medtl_core.evidence.rules.kinds import kind_of
+from medtl_core.reporting.reference import reference_folder
+
+TOLD = ("contradicted", "mixed", "supported", "partly supported", "not supported")
+"""Words that are worth a sentence at the end of a run, most telling first."""
+
+
+@dataclass
+class Count:
+    """How many of some checks held, and the names of those that did not."""
+
+    held: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """All that were checked."""
+        return self.held + len(self.failed)
+
+    def add(self, name: str, held: bool) -> None:
+        """Count one check."""
+        if held:
+            self.held += 1
+        else:
+            self.failed.append(name)
+
+
+def identities(ledger: Ledger) -> Count:
+    """The identities, counts and bounds that a run's records hold, on whatever data: met or broken."""
+    count = Count()
+    for name, result in _rules(ledger):
+        if not kind_of(result.rule).tests:
+            for estimate in _estimates(result):
+                if estimate.met is not None:
+                    count.add(f"{name} on {estimate.dataset}", estimate.met)
+    return count
+
+
+def planted_effects(ledger: Ledger) -> Count:
+    """The effects that made-up data hold by construction: does the mean over seeds show what is stated?
+
+    Only rules for which made-up data are evidence count, since only their truth is known.
+    """
+    count = Count()
+    for name, result in _rules(ledger):
+        kind = kind_of(result.rule)
+        if not kind.tests:
+            continue
+        for dataset in result.datasets.values():
+            for judged in dataset.strata:
+                estimate = judged.estimate
+                if dataset.eligible and estimate.synthetic and estimate.interval is not None:
+                    shown = kind.shows(result.rule, estimate.interval.estimate)
+                    count.add(f"{name} on {estimate.dataset}", shown)
+    return count
+
+
+def reference_ledger() -> Ledger | None:
+    """The ledger of the project's reference run; None where none is kept."""
+    folder = reference_folder()
+    return None if folder is None else build_ledger(load_register(), read_kept(folder))
+
+
+def reference_name() -> Path | None:
+    """Folder of the reference run, from the project's; None where none is kept."""
+    folder = reference_folder()
+    return None if folder is None else Path("results") / folder.name
+
+
+def told(ledger: Ledger, count: int = 5) -> list[dict[str, str]]:
+    """The entries whose sentences say most, as rows with id, verdict and sentence; one a notebook first."""
+    rows = [row for word in TOLD for row in ledger.rows() if row["verdict"] == word and row["sentence"]]
+    seen: set[str] = set()
+    first: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    for row in rows:
+        (rest if row["notebook"] in seen else first).append(row)
+        seen.add(row["notebook"])
+    return [{key: row[key] for key in ("id", "verdict", "sentence")} for row in [*first, *rest][:count]]
+
+
+def _rules(ledger: Ledger) -> Iterator[tuple[str, RuleVerdict]]:
+    for verdict in ledger.verdicts:
+        for result in verdict.rules:
+            if result.rule.reading != "strong":
+                yield f"{verdict.claim.id} ({result.rule.hypothesis})", result
+
+
+def _estimates(result: RuleVerdict) -> Iterable[Estimate]:
+    return (judged.estimate for dataset in result.datasets.values() for judged in dataset.strata)

@@ -1,0 +1,68 @@
+"""A sentence with its numbers, for each word."""
+
+import pytest
+
+from medtl_core.evidence.record import to_frame
+from medtl_core.evidence.rule import Tolerance
+from medtl_core.evidence.sentence import sentence_of
+from medtl_core.evidence.verdict import judge_entries
+
+WORDS = {"full": "fine-tuning", "scratch": "training from scratch", "breastmnist": "breast ultrasound"}
+
+
+@pytest.fixture
+def said(registered):
+    def say(entry, *records):
+        frame = to_frame([r for group in records for r in group])
+        return sentence_of(judge_entries(registered(entry), {"02_fine_tuning": frame})[0], WORDS)
+
+    return say
+
+
+def test_what_was_compared_where_by_how_much_and_how_sure(said, claim, rule, pairs, exactly):
+    assert said(claim(rule()), pairs(exactly(0.1, 0.01))) == (
+        "AUROC of fine-tuning minus training from scratch: +.10 [+.09, +.11] on breast ultrasound (5 seeds). "
+        "This supports the statement (p < .001 after Holm's correction)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("effect", "margin", "end"),
+    [
+        (-0.1, 0.005, "The opposite of the statement is shown."),
+        (0.0, 0.05, "The effect is smaller than the smallest one of interest."),
+        (0.0, 0.005, "This leaves the statement open: this test finds an effect of 0.017 with power .8."),
+    ],
+)
+def test_what_it_means(said, claim, rule, pairs, exactly, effect, margin, end):
+    assert said(claim(rule(margin=margin)), pairs(exactly(effect, 0.01))).endswith(end)
+
+
+def test_data_sets_that_disagree_are_named(said, claim, rule, pairs, exactly):
+    here, there = pairs(exactly(0.1, 0.01)), pairs(exactly(-0.1, 0.01), dataset="chest")
+    assert "it holds on breast ultrasound and not on chest." in said(claim(rule()), here, there)
+    noise = pairs(exactly(0.0, 0.1), dataset="chest")
+    assert said(claim(rule()), here, noise).endswith("on breast ultrasound; elsewhere it is open.")
+
+
+def test_the_strong_reading_and_the_reason_why_it_is_open(said, claim, rule, pairs, exactly):
+    both = claim(rule(reading="weak"), rule(reading="strong", margin=0.5), strong_word="prevents")
+    assert said(both, pairs(exactly(0.1, 0.01))).endswith("Its strong reading ('prevents') is not supported.")
+    assert "open: 3 seeds, at least 5 needed" in said(claim(rule()), pairs(exactly(0.1, 0.01, 3)))
+
+
+def test_a_slope_names_its_step(said, claim, rule, record):
+    rows = [
+        record(arm="full", seed=s, factors={"n": n}, value=0.6 + 0.05 * k + 0.001 * s * k)
+        for k, n in enumerate((16, 32, 64, 128)) for s in range(5)
+    ]  # fmt: skip
+    asked = rule(kind="trend", trend={"factor": "n", "scale": "log2"}, control=None)
+    assert said(claim(asked), rows).startswith("Change of AUROC per doubling of n, fine-tuning: +.05")
+
+
+def test_nothing_is_said_of_what_was_not_measured(said, claim, rule, record):
+    assert said(claim(rule(study="other")), [record()]) == ""
+    tolerance = Tolerance(op="<=", value=1.0)
+    identity = rule(kind="deterministic", tolerance=tolerance, treatment="full", control=None)
+    shown = claim(identity, handling="demonstration")
+    assert said(shown, [record(value=0.5)]) == "Fine-tuning beats scratch."

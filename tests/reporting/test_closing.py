@@ -1,0 +1,57 @@
+"""What a run ends with, from made-up records."""
+
+import pytest
+
+from medtl_core.evidence.ledger import build_ledger
+from medtl_core.evidence.record_store import RecordStore
+from medtl_core.evidence.rule import Tolerance
+from medtl_core.reporting.closing import identities, planted_effects, told
+
+
+@pytest.fixture
+def ledger(tmp_path, rule, claim, registered, pairs, exactly, record):
+    def build(effect, value, **fields):
+        store = RecordStore(tmp_path / "run")
+        for r in [
+            *pairs(exactly(effect, 0.01, 3), **fields),
+            record(arm="identity", value=value, metric="gap"),
+        ]:
+            store.add([r])
+        identity = rule(
+            kind="deterministic", metric="gap", control=None, treatment="identity",
+            tolerance=Tolerance(op="<=", value=1e-5), hypothesis="they are equal",
+        )  # fmt: skip
+        entries = [claim(rule(), population="method"), claim(identity, id="C007", handling="demonstration")]
+        return build_ledger(registered(*entries), store)
+
+    return build
+
+
+def test_identities_are_met_or_named(ledger):
+    met = identities(ledger(0.1, 1e-7))
+    assert (met.held, met.total, met.failed) == (1, 1, [])
+    broken = identities(ledger(0.1, 1e-3))
+    assert (broken.held, broken.failed) == (0, ["C007 (they are equal) on breastmnist"])
+
+
+@pytest.mark.parametrize(("effect", "failed"), [(0.1, 0), (0.001, 1), (-0.1, 1)])
+def test_a_planted_effect_shows_or_is_named(ledger, effect, failed):
+    found = planted_effects(ledger(effect, 0.0, dataset="phantoms", synthetic=True))
+    assert (found.total, len(found.failed)) == (1, failed)
+
+
+def test_effects_on_real_data_are_not_planted(ledger):
+    assert planted_effects(ledger(0.1, 0.0)).total == 0
+
+
+def test_what_is_told_first(tmp_path, rule, claim, registered, pairs, exactly):
+    store = RecordStore(tmp_path / "run")
+    for n, (metric, effect) in enumerate((("auroc", 0.1), ("ece", -0.1), ("brier", 0.0)), 100):
+        for r in pairs(exactly(effect, 0.02), metric=metric, n_test=n):  # a trial of its own
+            store.add([r])
+    entries = [
+        claim(rule(metric=m), id=i) for m, i in (("auroc", "C006"), ("ece", "C007"), ("brier", "C008"))
+    ]
+    rows = told(build_ledger(registered(*entries), store))
+    assert [(row["id"], row["verdict"]) for row in rows] == [("C007", "contradicted"), ("C006", "supported")]
+    assert all(row["sentence"].endswith(".") for row in rows)
