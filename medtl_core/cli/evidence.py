@@ -45,11 +45,14 @@ def keep(
     target: Annotated[Path, typer.Argument(help="Where it is kept, such as results/NAME.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is kept there.")] = False,
     merge: Annotated[bool, typer.Option("--merge", help="Add to a run that is kept there.")] = False,
+    notebook: Annotated[
+        list[str] | None, typer.Option("--notebook", help="Keep only this notebook; may be given again.")
+    ] = None,
 ) -> None:
     """Write a run's records, ledger and environment as small text files, fit for the repository."""
     from medtl_core.evidence.reference_run import keep_run
 
-    print(keep_run(find_run(run), target, overwrite=overwrite, merge=merge))
+    print(keep_run(find_run(run), target, overwrite=overwrite, merge=merge, notebooks=notebook or ()))
 
 
 def check(

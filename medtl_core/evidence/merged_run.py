@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class MergedRun:
         roots = [store.root for store in stores]
         _write(root / case_resampling.FILE, _united(roots, case_resampling.FILE))
         _write(root / rule_history.FILE, _first_rules(roots))
-        rows = {(row["label"], row["profile"]): row for folder in roots for row in run_summaries(folder)}
+        rows = {(row["label"], row["profile"]): row for store in stores for row in _summaries(store)}
         _write(root / RUNS, list(rows.values()))
         _write(root / ENVIRONMENT, _environments([environment(folder) for folder in roots]))
 
@@ -50,9 +51,46 @@ class MergedRun:
         return next((one for one in found if one is not None), None)
 
 
+@dataclass(frozen=True)
+class SomeNotebooks:
+    """The evidence of some notebooks of a run."""
+
+    store: EvidenceStore
+    notebooks: frozenset[str]
+
+    @property
+    def root(self) -> Path:
+        """Folder of the run."""
+        return self.store.root
+
+    @property
+    def kept(self) -> bool:
+        """Whether the run is a kept one."""
+        return self.store.kept
+
+    def all(self, notebook: str | None = None) -> list[Record]:
+        """Records of these notebooks."""
+        return [record for record in self.store.all(notebook) if record.notebook in self.notebooks]
+
+    def declarations(self) -> list[StudyDeclaration]:
+        """What the studies of these notebooks declared."""
+        return [one for one in self.store.declarations() if one.notebook in self.notebooks]
+
+    def predictions(self, key: str) -> dict[str, np.ndarray] | None:
+        """Predictions of a trial."""
+        return self.store.predictions(key)
+
+
 def _write(path: Path, content: Any) -> None:
     if content:
         write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _summaries(store: EvidenceStore) -> list[dict[str, Any]]:
+    rows = run_summaries(store.root)
+    if not isinstance(store, SomeNotebooks):
+        return rows
+    return [row for row in rows if row["notebook"] in store.notebooks]
 
 
 def _mappings(roots: Iterable[Path], name: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from medtl_core.evidence import case_resampling, rule_history
 from medtl_core.evidence.kept_records import compact, read_declaration, read_records
 from medtl_core.evidence.ledger import FILE as LEDGER
 from medtl_core.evidence.ledger import EvidenceStore, Ledger, build_ledger
-from medtl_core.evidence.merged_run import MergedRun
+from medtl_core.evidence.merged_run import MergedRun, SomeNotebooks
 from medtl_core.evidence.record import Record, order
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.register import Register, load_register
@@ -89,13 +90,14 @@ def keep_run(
     register: Register | None = None,
     overwrite: bool = False,
     merge: bool = False,
+    notebooks: Iterable[str] = (),
 ) -> Path:
     """Write a run's evidence as small text files, fit for a repository; returns the folder.
 
     Records at six significant digits, `ledger.json` and `ledger.md`, `environment.json` and `runs.json`
     without names of folders, users and hosts. Written beside `target` and renamed. With `merge` the run is
-    added to the one that is kept in `target`, if there is one. MedtlError where `target` exists (unless
-    `overwrite` or `merge`, and then only if it is a kept run) or cannot be written.
+    added to the one that is kept in `target`, if there is one; `notebooks` keeps only these. MedtlError where
+    `target` exists (unless `overwrite` or `merge`, and then only if it is a kept run) or cannot be written.
     """
     store: EvidenceStore = open_run(run)
     target = Path(target)
@@ -106,9 +108,16 @@ def keep_run(
             else "choose another name, or say to overwrite it or to merge"
         )
         raise MedtlError(f"{target}: exists already; {hint}")
+    if only := frozenset(notebooks):
+        if unknown := only - {record.notebook for record in store.all()}:
+            raise MedtlError(
+                f"{run}: no records of {', '.join(sorted(unknown))}; name notebooks that it holds"
+            )
+        store = SomeNotebooks(store, only)
     with tempfile.TemporaryDirectory() as scratch:
-        if merge and target.exists():
-            store = MergedRun([read_kept(target), store], Path(scratch))
+        if only or (merge and target.exists()):
+            before = [read_kept(target)] if merge and target.exists() else []
+            store = MergedRun([*before, store], Path(scratch))
         return _keep(store, target, register or load_register())
 
 

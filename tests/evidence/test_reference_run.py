@@ -224,3 +224,15 @@ def test_a_rule_that_changed_between_two_starts_is_told_after_merging(
     changed = registered(claim(rule(margin=0.02)))
     keep_run(run, target, register=changed, merge=True)
     assert build_ledger(changed, read_kept(target)).rules_changed == {"C006"}
+
+
+def test_some_notebooks_of_a_run(run, register, tmp_path, record):
+    RecordStore(run).add([record(notebook="01_cnn_basics", study="classical", key="c1")])
+    target = keep_run(run, tmp_path / "kept", register=register, notebooks=["01_cnn_basics"])
+    assert {r.notebook for r in read_kept(target).all()} == {"01_cnn_basics"}
+    assert run_summaries(target) == []
+    keep_run(run, target, register=register, merge=True, notebooks=["02_fine_tuning"])
+    assert {r.notebook for r in read_kept(target).all()} == {"01_cnn_basics", "02_fine_tuning"}
+    assert [row["notebook"] for row in run_summaries(target)] == ["02_fine_tuning"]
+    with pytest.raises(MedtlError, match="no records of 09_none"):
+        keep_run(run, tmp_path / "other", register=register, notebooks=["09_none"])
