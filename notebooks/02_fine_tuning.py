@@ -59,9 +59,13 @@ train_sizes: list[int] = [128]  # training images, one learning curve point each
 val_size: int = 40  # validation images at most, used to choose the best epoch; 10 to 10000
 test_size: int = 200  # test images at most, looked at once; 20 to 100000
 seeds: int = 3  # random seeds, each with its own training subset and initialisation; 1 to 50
-steps: int = 32  # optimiser steps of each training run, the same for every arm and size; 4 to 100000
+first_seed: int = 0  # the first of them; 0 to 100000
+steps: int = 32  # optimiser steps of each training run at most, for every arm and size; 4 to 100000
+patience: int = 0  # steps without a better epoch after which training ends, 0 for never; 0 to 100000
 batch_size: int = 32  # images a step; 4 to 512
-learning_rate: float = 0.003  # AdamW's learning rate for whole networks; 0.000001 to 0.1
+learning_rate: float = 0.003  # AdamW's learning rate for whole networks, without pilots; 0.000001 to 0.1
+pilot_seeds: int = 0  # pilot runs for each learning rate of the grid, 0 for the rate above; 0 to 10
+cut_after: str = ""  # block after which the study's networks end (blocks.3.2), empty for whole ones; any
 variants: list[str] = ["random_probe"]  # further arms at the smallest size, named in the study's section; any
 backbones: list[str] = ["tf_efficientnet_lite0"]  # networks whose frozen features are compared; a network
 related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the same field; a source
@@ -82,13 +86,15 @@ from scipy import stats
 from sklearn import discriminant_analysis, linear_model, preprocessing
 
 from medtl_core import backbones as networks
-from medtl_core import data, errors, evaluation, evidence, study, training, transfer
+from medtl_core import data, errors, evaluation, evidence, study, training, transfer, truncation
 
 show.use_style()
 policies = training.policies
 NOTEBOOK = "02_fine_tuning"
 LABELS = {
     "scratch": "training from scratch",
+    "scratch_large": "the large network from scratch",
+    "scratch_small": "a small network from scratch",
     "linear_probe": "a linear probe",
     "full": "full fine-tuning",
     "mean_var": "only mean and variance of the weights",
@@ -120,8 +126,9 @@ LABELS = {
 }
 device = study.select_device()
 study.seed_everything(0)
-runs = seeds * (len(train_sizes) * 2 + len([arm for arm in variants if not arm.endswith("probe")]))
-print(f"{runs} training runs of {steps} steps with {backbone} at {image_size} px, on {device}.")
+SEEDS = range(first_seed, first_seed + seeds)
+runs = seeds * (len(train_sizes) * 3 + len([arm for arm in variants if not arm.endswith("probe")]))
+print(f"{runs} training runs of at most {steps} steps with {backbone} at {image_size} px, on {device}.")
 
 # %% [markdown]
 # ## The data
@@ -646,28 +653,45 @@ plt.show()
 # the effects that papers report. So the comparison is repeated over seeds, and it is the *spread of the differences*
 # that decides.
 #
-# An *arm* is a start and a policy. Three arms are trained at every size: **from scratch** (random weights, everything
-# trains), **linear probe** (pretrained weights, only the head trains, on features computed once) and **full
-# fine-tuning** (pretrained weights, everything trains). The others take the experiment apart at the smallest size:
+# An *arm* is a start and a policy. These arms run at every size: **from scratch** (random weights, everything
+# trains), **linear probe** (pretrained weights, only the head trains, on features computed once), **full
+# fine-tuning** (pretrained weights, everything trains) and, as a control for the architecture, `random_probe`, the
+# linear probe on a random network. A random network is drawn anew with every seed: one particular random network may
+# be a lucky one.
+#
+# From scratch comes in two sizes, because the obvious control is a weak one. A network that was designed for a million
+# photographs has far too many parameters for a hundred images, and whoever has no pretrained weights would not choose
+# it. So `scratch_large` trains the same network as fine-tuning does, `scratch_small` trains a network of three
+# convolutions, and `scratch`, the arm that transfer has to beat, is whichever of the two is better *on the validation
+# images* of the same seed. The other arms take the experiment apart at the first size:
 #
 # - `mean_var` keeps mean and standard deviation of every pretrained tensor and throws the pattern away, which
 #   separates good scaling from knowledge (Raghu et al. 2019);
-# - `random_probe` is the linear probe on a random network, the control for the architecture;
 # - `last_stage`, `last_three`, `probe_then_full` and `discriminative` are the policies from above;
 # - `medical` and `unrelated` start from networks that were trained, from nothing, on another archive; `medical_probe`
 #   is a linear probe on the former. A source of a few thousand images cannot rival
 #   a million photographs; whether its *relatedness* makes up for its size is the question. `medtl pretrain` makes such
 #   a source at the command line and leaves a weights file with a card.
 #
-# Fairness is in the details. Every run takes the same number of optimiser steps, whatever its training size, so that
-# a small set is not also a short training. Every arm has exactly one setting and no search, so that none is favoured
-# by trying more. The best epoch is chosen on validation images, and the test images are looked at once. The head of a
-# probe trains on cached features at ten times the learning rate: a single linear layer needs a larger rate than a
-# whole network to converge in the same number of steps.
+# Fairness is in the details. Every run has the same budget of optimiser steps, whatever its training size, so that a
+# small set is not also a short training. It may end earlier, when the validation images have seen nothing better for
+# a while (`patience`). The best epoch is chosen on validation images, and the test images are looked at once.
+#
+# Two things decide such comparisons more often than the methods do. The first is the **learning rate**. A rate that
+# suits pretrained weights need not suit random ones, and a rate that suits one arm favours it. So every arm has a rate
+# of its own for every size, chosen from the same small grid by validation AUROC. The choice is made once, on *pilot*
+# seeds that are never part of the comparison. (Without pilots, as in the default run, all arms share one rate.) The
+# head of a probe trains on cached features at ten times the rates of the grid: a single linear layer needs a larger
+# rate than a whole network.
+#
+# The second is **convergence**. A network whose best epoch is its last would probably have become better still, and a
+# comparison with it measures the budget and not the method. So every run records where in its budget the best epoch
+# lay (`best_step_share`), and a table below says how often that was in the last tenth.
 
 # %%
 ARMS = {  # what an arm starts from, and its policy
-    "scratch": ("random", "full"),
+    "scratch_large": ("random", "full"),
+    "scratch_small": ("small", "full"),
     "linear_probe": ("pretrained", "probe"),
     "full": ("pretrained", "full"),
     "mean_var": ("moments", "full"),
@@ -681,8 +705,9 @@ ARMS = {  # what an arm starts from, and its policy
     "unrelated": ("unrelated", "full"),
 }
 MAIN = ["scratch", "linear_probe", "full"]
-if unknown := sorted(set(variants) - (set(ARMS) - set(MAIN))):
-    known = ", ".join(arm for arm in ARMS if arm not in MAIN)
+SCRATCH = ["scratch_large", "scratch_small"]  # `scratch` is the one that validation prefers
+if unknown := sorted(set(variants) - (set(ARMS) - {*MAIN, *SCRATCH})):
+    known = ", ".join(arm for arm in ARMS if arm not in {*MAIN, *SCRATCH})
     raise errors.MedtlError(f"variants: found {unknown[0]!r}, expected some of {known}; change -p variants")
 
 
@@ -702,8 +727,10 @@ def source_weights(text: str, seed: int) -> dict:
             "val_auroc": np.array(card["val_auroc"])}  # fmt: skip
 
 
-def begin(name: str, start: str, seed: int) -> networks.Backbone:
-    """The network `name` with the weights of `start` and a fresh head for this seed."""
+def begin(name: str, start: str, cut: str, seed: int) -> networks.Backbone:
+    """The network `name`, up to `cut` if one is given, with the weights of `start` and a fresh head for this seed."""
+    if start == "small":
+        return networks.small_cnn(num_classes=CLASSES, seed=seed)
     model = networks.build(
         name, num_classes=CLASSES, pretrained=start in ("pretrained", "moments"), seed=seed
     )
@@ -720,8 +747,8 @@ def begin(name: str, start: str, seed: int) -> networks.Backbone:
         }
         model.network.load_state_dict(body, strict=False)
         norm = data.Normalisation(*(tuple(found[key].tolist()) for key in ("mean", "std")))
-        return networks.Backbone(name, model.network, norm, start)
-    return model
+        model = networks.Backbone(name, model.network, norm, start)
+    return truncation.truncate(model, cut, num_classes=CLASSES, seed=seed) if cut else model
 
 
 # %% [markdown]
@@ -731,36 +758,39 @@ def begin(name: str, start: str, seed: int) -> networks.Backbone:
 
 # %%
 @study.Study.artifact
-def frozen(name: str, start: str, part: str, n: int, seed: int) -> dict:
-    """Pooled features of one part's images in the network `name` that nothing has trained; `seed` draws images and weights."""
-    return {
-        "features": array(
-            training.FeatureSet.of(begin(name, start, seed), pixels(cases(part, n, seed))).features
-        )
-    }
+def frozen(name: str, start: str, cut: str, part: str, n: int, seed: int) -> dict:
+    """Pooled features of one part's images in a network that nothing has trained; `seed` draws images and weights."""
+    model = begin(name, start, cut, seed)
+    return {"features": array(training.FeatureSet.of(model, pixels(cases(part, n, seed))).features)}
 
 
-def features_of(name: str, start: str, part: str, n: int, seed: int) -> training.FeatureSet:
+def features_of(name: str, start: str, part: str, n: int, seed: int, cut: str = "") -> training.FeatureSet:
     """Features with labels. Only a random start has other weights, and so other test features, with each seed."""
-    same_for_all = part == "test" and start != "random"
-    values = frozen(name, start, part, 0 if part != "train" else n, 0 if same_for_all else seed)["features"]
+    drawn = 0 if part == "test" and start != "random" else seed
+    values = frozen(name, start, cut, part, 0 if part != "train" else n, drawn)["features"]
     index = cases(part, n, seed)
     return training.FeatureSet(*(torch.from_numpy(a).to(device) for a in (values, archive.labels[index])))
 
 
 @study.Study.artifact
-def trained(arm: str, n: int, seed: int) -> dict:
-    """Train one arm on n images; its scores on training and test images, and how validation went."""
+def fitted_arm(arm: str, n: int, rate: float, seed: int) -> dict:
+    """Train one arm on n images at one rate; its scores on training and test images, and how validation went."""
     start, policy = ARMS[arm]
-    model = begin(backbone, start, seed)
-    network, rate = model.network.to(device), learning_rate
+    model = begin(backbone, start, cut_after, seed)
+    network = model.network.to(device)
     if policy == "probe":
-        network, rate = networks.head_of(network), 10 * learning_rate
-        train, val, test = (features_of(backbone, start, part, n, seed) for part in ("train", "val", "test"))
+        network, rate = networks.head_of(network), 10 * rate
+        train, val, test = (
+            features_of(backbone, start, part, n, seed, cut_after) for part in ("train", "val", "test")
+        )
     else:
         train, val, test = (pixels(cases(part, n, seed)) for part in ("train", "val", "test"))
+    batches = -(-n // batch_size)
     config = training.FitConfig(
-        epochs=max(2, -(-steps // -(-n // batch_size))), batch_size=batch_size, learning_rate=rate
+        epochs=max(2, -(-steps // batches)),
+        batch_size=batch_size,
+        learning_rate=rate,
+        patience=-(-patience // batches) or None,
     )
     what = policies.FULL if policy == "probe" else POLICIES[policy]
     done = training.fit(network, what, train, val, model.normalisation, config, seed=seed)
@@ -768,9 +798,41 @@ def trained(arm: str, n: int, seed: int) -> dict:
         "scores": training.predict(network, test, model.normalisation),
         "train_scores": training.predict(network, train, model.normalisation),
         "val_auroc": np.array(done.best["val_auroc"]),
+        "val_loss": np.array(done.best["val_loss"]),
         "best_epoch": np.array(done.best_epoch),
+        "best_step_share": np.array(done.best_epoch / config.epochs),
         "steps": np.array(done.steps),
     }
+
+
+RATES = [0.0003, 0.001, 0.003]
+FIRST_PILOT = 90
+
+
+@study.Study.artifact
+def piloted(arm: str, n: int, seed: int) -> dict:
+    """What each rate of the grid reaches on validation images, mean over the pilot seeds from `seed` on."""
+    runs = [[fitted_arm(arm, n, rate, pilot) for pilot in range(seed, seed + pilot_seeds)] for rate in RATES]
+    return {
+        each: np.array([np.mean([one[each] for one in row]) for row in runs])
+        for each in ("val_auroc", "val_loss")
+    }
+
+
+def rate_of(arm: str, n: int) -> float:
+    """The learning rate of an arm at a size: the pilots' best by validation AUROC, by the loss among equals."""
+    if not pilot_seeds:
+        return learning_rate
+    found = piloted(arm, n, FIRST_PILOT)
+    return max(zip(found["val_auroc"], -found["val_loss"], RATES, strict=True))[-1]
+
+
+def trained(arm: str, n: int, seed: int) -> dict:
+    """One arm, trained on n images at its own rate; `scratch` is the better of two by validation AUROC."""
+    if arm != "scratch":
+        return fitted_arm(arm, n, rate_of(arm, n), seed)
+    both = [trained(each, n, seed) for each in SCRATCH]
+    return max(both, key=lambda one: (one["val_auroc"], -one["val_loss"]))
 
 
 # %% [markdown]
@@ -783,13 +845,26 @@ DIRECTIONS = {
         ["train_auroc", "train_accuracy", "net_flips", "worst_class_change", "effective_rank"], "higher"
     ),
     **dict.fromkeys(
-        ["brier", "ece", "train_loss", "generalisation_gap", "failed", "epochs_to_best", "steps"], "lower"
+        [
+            "brier",
+            "ece",
+            "train_loss",
+            "generalisation_gap",
+            "failed",
+            "epochs_to_best",
+            "best_step_share",
+            "steps",
+        ],
+        "lower",
     ),
-    **dict.fromkeys(["log2_labels_needed", "cost", "censored", "depth", "negative_flips"], "lower"),
+    **dict.fromkeys(
+        ["log2_labels_needed", "log2_labels_needed_censored", "cost", "censored", "depth", "negative_flips"],
+        "lower",
+    ),
 }
 place = {
     "notebook": NOTEBOOK,
-    "seeds": range(seeds),
+    "seeds": SEEDS,
     "data": archive,
     "source_domain": domain,
     "target_domain": domain,
@@ -816,6 +891,7 @@ def trial(arm: str, seed: int, n: int) -> dict:
         "generalisation_gap": on_train["auroc"] - measured["auroc"],
         "failed": float(measured["auroc"] < 0.6),
         "epochs_to_best": float(found["best_epoch"]),
+        "best_step_share": float(found["best_step_share"]),
         "steps": float(found["steps"]),
         "predictions": study.Predictions(cases=test, labels=truth, scores=found["scores"]),
     }
@@ -825,12 +901,29 @@ def learning_curve(arms: list[str], sizes: list[int]) -> pd.DataFrame:
     return study.Study("learning_curve", trial=trial, arms=arms, factors={"n": sizes}, **place).run()
 
 
-records = learning_curve(MAIN, train_sizes)
+FROZEN = ["linear_probe", *(arm for arm in ["random_probe"] if arm in variants)]
+others = [arm for arm in variants if arm not in FROZEN]
+curves = [learning_curve(FROZEN, train_sizes)]  # what needs no training comes first
+curves += [learning_curve(["full", *SCRATCH, "scratch"], train_sizes)]
+records = pd.concat(curves, ignore_index=True)
 smallest = records[records.n == train_sizes[0]]
-if variants:
-    smallest = pd.concat([smallest, learning_curve(variants, train_sizes[:1])])
+if others:
+    smallest = pd.concat([smallest, learning_curve(others, train_sizes[:1])])
 CURVE = {"notebook": NOTEBOOK, "study": "learning_curve", "labels": LABELS}
 show.side_by_side(show.plot_arms, records, "auroc", by="n", arms=MAIN, **CURVE)
+
+# %% [markdown]
+# *Which learning rate did the pilots choose?* And was the budget long enough? A "no" in the last column says that in
+# more than a fifth of the seeds training was still getting better when the budget ended. No verdict should rest on
+# such an arm. First this run, then the reference.
+
+# %% tags=["nbval-ignore-output"]
+if pilot_seeds:
+    FITTED = [*FROZEN, "full", *SCRATCH]
+    chosen_rates = {LABELS[arm]: [f"{rate_of(arm, n):g}" for n in train_sizes] for arm in FITTED}
+    display(show.TextTable(chosen_rates, index=pd.Index(train_sizes, name=LABELS["n"])))
+display(show.convergence_table(records, labels=LABELS))
+show.convergence_table(show.reference_records(NOTEBOOK, "learning_curve"), labels=LABELS)
 
 # %% [markdown]
 # *What is the advantage of the weights worth?* In numbers, for every size and data set:
@@ -945,7 +1038,12 @@ def need_of(arm: str, seed: int) -> dict:
         for n in train_sizes
     ]
     need, censored = evaluation.labels_needed(target_auroc, train_sizes, curve)
-    return {"log2_labels_needed": np.log2(need), "cost": need * cost_per_label, "censored": float(censored)}
+    return {
+        "log2_labels_needed": np.log2(need),
+        "log2_labels_needed_censored": float(censored),
+        "cost": need * cost_per_label,
+        "censored": float(censored),
+    }
 
 
 depths = study.Study("depth_choice", trial=depth_choice, arms=["validated"], **place).run(False, workers=1)
@@ -1131,7 +1229,7 @@ show.side_by_side(show.plot_arms, records, "ece", by="n", arms=MAIN, **CURVE)
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6))
 colours, errs = show.colours_of(MAIN), []
 for arm in ("scratch", "full"):
-    pooled = np.concatenate([trained(arm, train_sizes[-1], seed)["scores"] for seed in range(seeds)])
+    pooled = np.concatenate([trained(arm, train_sizes[-1], seed)["scores"] for seed in SEEDS])
     truth = np.tile(TRUTH, seeds)
     table = evaluation.reliability_table(truth, pooled, bins=10)
     table = table[table["count"] >= 10]
@@ -1184,9 +1282,11 @@ show.notebook_verdicts(NOTEBOOK)
 # - **Small numbers of seeds and cases.** The interval over seeds speaks about repeating the training on this data set.
 #   It does not speak about other hospitals. Where the test set is small, the choice of test cases adds uncertainty of
 #   its own.
-# - **A fixed number of steps.** Training from scratch may profit from many more steps than fine-tuning does; run the
-#   notebook with a larger `steps` to see how far it comes. What is measured here is the value of the weights at equal training cost.
-# - **One learning rate for each arm.** Equal budgets are fair, but a single candidate is a small budget.
+# - **A budget of steps.** The default run gives every arm the same few steps and one shared learning rate, which is
+#   enough to see the machinery and too little for a verdict. With `pilot_seeds` and `patience`, as in the profile
+#   `reference`, every arm has its own rate and trains until validation stops improving; the table of convergence
+#   says where even that was too short.
+# - **A small grid.** Three learning rates and no search over anything else: a better recipe may exist for every arm.
 # - **The counter-evidence.** Raghu et al. (2019), whom the survey does not cite, trained on hundreds of thousands of
 #   retinal images and found next to no gain from ImageNet weights at that size, and that what is reused sits in the
 #   lowest layers (I15). Whether the gain shrinks with the training size is therefore part of the rule for C006, and not an

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "latency": ["measure_latency"],
         "memory": ["counted_peak_bytes"],
         "similarity": ["linear_cka", "noise_floor"],
+        "small_network": ["small_cnn"],
         "stages": ["CutPoint", "activations", "cut_named", "cut_points", "stage_modules"],
         "zoo": ["Backbone", "build", "head_of", "weights_source"],
     },

@@ -47,6 +47,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "arms": ["plot_arms"],
+        "convergence": ["convergence_table"],
         "curves": ["plot_curves"],
         "differences": ["plot_differences"],
         "drawing": ["Drawing", "panels"],

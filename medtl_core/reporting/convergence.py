@@ -1,0 +1,55 @@
+"""Convergence: how often training was still getting better when its budget of steps ended."""
+
+import pandas as pd
+
+from medtl_core.errors import MedtlError
+from medtl_core.evidence.record import to_frame
+from medtl_core.reporting.style import words
+from medtl_core.reporting.summaries import Records
+from medtl_core.reporting.text_table import TextTable
+
+METRIC = "best_step_share"
+"""The best epoch as a share of the epochs of the budget: above 0, and 1 where the last epoch is the best."""
+
+LAST_PART = 0.9
+MOST = 0.2
+"""A budget is long enough if at most this share of the seeds has its best epoch in the last tenth."""
+
+
+def convergence_table(
+    records: Records | None, by: str = "n", labels: dict[str, str] | None = None
+) -> TextTable:
+    """For each data set, level of the factor `by` and arm: in how many of its seeds the best epoch came late.
+
+    Columns: data set, the factor, arm, seeds, the median of `best_step_share`, the share of seeds in which
+    it exceeds .9 (0 to 1), and whether that is at most a fifth ("yes" or "no"). Rows stand in the order of
+    the records. The table is empty where nothing was recorded (None, or no such metric).
+
+    Raises MedtlError for records without the factor.
+    """
+    frame = pd.DataFrame() if records is None else records
+    frame = frame if isinstance(frame, pd.DataFrame) else to_frame(frame)
+    if frame.empty:
+        return TextTable()
+    if by not in frame:
+        raise MedtlError(
+            f"convergence_table: found no factor {by!r}; the records have {', '.join(frame.columns)}"
+        )
+    shares = frame[frame["metric"] == METRIC]
+    rows = []
+    for (dataset, domain, level, arm), part in shares.groupby(
+        ["dataset", "target_domain", by, "arm"], sort=False
+    ):
+        late = float((part["value"] > LAST_PART).mean())
+        rows.append(
+            {
+                "data set": words(str(dataset), labels) + (f" ({domain})" if domain else ""),
+                words(by, labels): level,
+                "arm": words(str(arm), labels),
+                "seeds": part["seed"].nunique(),
+                "median share of the budget": float(part["value"].median()),
+                "best epoch in the last tenth": late,
+                "converged": "yes" if late <= MOST else "no",
+            }
+        )
+    return TextTable(rows)
