@@ -1227,6 +1227,13 @@ show.in_both_runs(show.difference_sentence, few, *PAIRS[2], "auroc", **few_kept)
 #
 # ## Verdicts
 #
+# What the reference run says about each statement. *Exploratory* means that the rule was written after its records were
+# taken: new seeds or new images have to confirm it.
+
+# %% tags=["nbval-ignore-output"]
+show.statement_sentences(NOTEBOOK)
+
+# %% [markdown]
 # The rules of the register, applied to the records of this run. Identities and the toy study concern methods, and are
 # settled by any run. Statements about medical images need medical images: phantoms never count as evidence for them,
 # and fewer than five seeds never make a verdict.

@@ -944,6 +944,13 @@ show.in_both_runs(show.arm_sentence, bayes, "cnn", "excess_error", by="n", study
 #
 # ## Verdicts
 #
+# What the reference run says about each statement. *Exploratory* means that the rule was written after its records were
+# taken: new seeds or new images have to confirm it.
+
+# %% tags=["nbval-ignore-output"]
+show.statement_sentences(NOTEBOOK)
+
+# %% [markdown]
 # The register's rules, applied to the records in this run directory. Identities are settled by any run. Statements
 # about medical images need medical images: phantoms never count as evidence for them, and fewer than five seeds never
 # make a verdict.

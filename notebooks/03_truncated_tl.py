@@ -1137,6 +1137,13 @@ show.side_by_side(
 #
 # ## Verdicts
 #
+# What the reference run says about each statement. *Exploratory* means that the rule was written after its records were
+# taken: new seeds or new images have to confirm it.
+
+# %% tags=["nbval-ignore-output"]
+show.statement_sentences(NOTEBOOK)
+
+# %% [markdown]
 # The rules of the register, applied to the records that this run directory holds. Phantoms show how a method works
 # and never count as evidence about medical images; parameters and operations are arithmetic, for which they do count.
 # Fewer than five seeds never make a verdict.

@@ -1203,28 +1203,11 @@ plt.show()
 #
 # ## Verdicts
 #
-# What the reference run says about each statement:
+# What the reference run says about each statement. *Exploratory* means that the rule was written after its records were
+# taken: new seeds or new images have to confirm it.
 
 # %% tags=["nbval-ignore-output"]
-PROBE_ABROAD = {"by": "tested_on", "where": CROSSED["where"]}
-SENTENCES = [
-    ("C027", "time_to_target", "linear_probe", "scratch", "log2_seconds", {}),
-    ("C027", "time_to_target", "full", "scratch", "log2_steps", {}),
-    ("C028, weak reading", "background_only", "whole", "prior", "auroc", {"by": "source"}),
-    ("C028, strong reading", "cross_source", *PAIR[0], "auroc", PROBE_ABROAD),
-    ("C028, strong reading", "background_only", "background", "prior", "auroc", {"by": "source"}),
-    ("C086", "reasons", "mark_model", "lesion_model", "auroc_in_source", {"datasets": None}),
-    ("C086", "reasons", "mark_model", "lesion_model", "mark_hit_occlusion", {"datasets": None}),
-    ("C086", "reasons", "lesion_model", "mark_model", "auroc_unbiased", {"datasets": None}),
-    ("I06, weak reading", "source_probe", "clahe", "raw", "source_auroc", {}),
-    ("I06, both readings", "source_probe", "clahe", "raw", "auroc", {}),
-    ("I06, strong reading", "source_probe", "clahe", "prior", "source_auroc", {}),
-]
-for title, name, first_arm, second_arm, metric, options in SENTENCES:
-    said = show.in_both_runs(
-        show.difference_sentence, None, first_arm, second_arm, metric, **{**CT, "study": name, **options}
-    )
-    tell(f"*{title}.* {said}")
+show.statement_sentences(NOTEBOOK)
 
 # %% [markdown]
 # In practice: before you believe a score, ask where the images of each class come from. Train a probe on the background,

@@ -12,6 +12,7 @@ CENSORED = "{}_censored"
 
 LAST_TENTH = 0.9
 MOST = 0.2
+"""More than this share of an arm's trials: it has not converged, or its metric is censored."""
 
 
 def limit_of(rule: Rule, frame: pd.DataFrame, stratum: Stratum) -> str:

@@ -110,7 +110,7 @@ def _meaning(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[st
         p = verdict.p_adjusted
         text += f" ({'p < .001' if p < 0.001 else f'p = {number(p, 3)}'} after Holm's correction)"
     if verdict.verdict == "inconclusive":
-        text += _why_open(tested)
+        text += _why_open(verdict, tested, words)
     yield text
     if verdict.strong is not None:
         strong = f" ({verdict.claim.strong_word!r})" if verdict.claim.strong_word else ""
@@ -120,7 +120,12 @@ def _meaning(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[st
         yield f"its strong reading{strong} {said}"
 
 
-def _why_open(tested: list[RuleVerdict]) -> str:
+def _why_open(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[str, str]) -> str:
+    measured = {
+        s.estimate.archive for r in tested for d in r.datasets.values() if d.decides for s in d.strata
+    }
+    if missing := [words.get(name, name) for name in verdict.parts if name not in measured]:
+        return f": not measured on {', '.join(missing)}"
     judged = [
         s for r in tested for d in r.datasets.values() if d.decides for s in d.strata
         if s.verdict == "inconclusive"

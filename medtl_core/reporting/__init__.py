@@ -58,6 +58,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "sentences": ["Prose", "arm_sentence", "difference_sentence", "in_both_runs"],
         "style": ["colour_of", "colours_of", "use_style"],
         "text_table": ["TextTable"],
+        "statements": ["statement_sentences"],
         "verdict_tables": ["notebook_verdicts", "statements_table"],
     },
 )

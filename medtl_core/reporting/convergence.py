@@ -3,17 +3,11 @@
 import pandas as pd
 
 from medtl_core.errors import MedtlError
+from medtl_core.evidence.limits import CONVERGENCE, LAST_TENTH, MOST
 from medtl_core.evidence.record import to_frame
 from medtl_core.reporting.style import words
 from medtl_core.reporting.summaries import Records
 from medtl_core.reporting.text_table import TextTable
-
-METRIC = "best_step_share"
-"""The best epoch as a share of the epochs of the budget: above 0, and 1 where the last epoch is the best."""
-
-LAST_PART = 0.9
-MOST = 0.2
-"""A budget is long enough if at most this share of the seeds has its best epoch in the last tenth."""
 
 
 def convergence_table(
@@ -35,12 +29,12 @@ def convergence_table(
         raise MedtlError(
             f"convergence_table: found no factor {by!r}; the records have {', '.join(frame.columns)}"
         )
-    shares = frame[frame["metric"] == METRIC]
+    shares = frame[frame["metric"] == CONVERGENCE]
     rows = []
     for (dataset, domain, level, arm), part in shares.groupby(
         ["dataset", "target_domain", by, "arm"], sort=False
     ):
-        late = float((part["value"] > LAST_PART).mean())
+        late = float((part["value"] > LAST_TENTH).mean())
         rows.append(
             {
                 "data set": words(str(dataset), labels) + (f" ({domain})" if domain else ""),

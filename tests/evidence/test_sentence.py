@@ -66,3 +66,10 @@ def test_nothing_is_said_of_what_was_not_measured(said, claim, rule, record):
     identity = rule(kind="deterministic", tolerance=tolerance, treatment="full", control=None)
     shown = claim(identity, handling="demonstration")
     assert said(shown, [record(value=0.5)]) == "Fine-tuning beats scratch."
+
+
+def test_what_of_the_scope_is_missing_is_named(said, claim, rule, pairs, exactly):
+    entry = claim(rule(), scope=["breastmnist", "chest"])
+    assert said(entry, pairs(exactly(0.0, 0.01))).endswith(
+        "leaves the statement open: not measured on chest."
+    )
