@@ -656,8 +656,7 @@ plt.show()
 # An *arm* is a start and a policy. These arms run at every size: **from scratch** (random weights, everything
 # trains), **linear probe** (pretrained weights, only the head trains, on features computed once), **full
 # fine-tuning** (pretrained weights, everything trains) and, as a control for the architecture, `random_probe`, the
-# linear probe on a random network. A random network is drawn anew with every seed: one particular random network may
-# be a lucky one.
+# linear probe on a random network. A random network is drawn anew with every seed.
 #
 # From scratch comes in two sizes, because the obvious control is a weak one. A network that was designed for a million
 # photographs has far too many parameters for a hundred images, and whoever has no pretrained weights would not choose
@@ -677,8 +676,7 @@ plt.show()
 # small set is not also a short training. It may end earlier, when the validation images have seen nothing better for
 # a while (`patience`). The best epoch is chosen on validation images, and the test images are looked at once.
 #
-# Two things decide such comparisons more often than the methods do. The first is the **learning rate**. A rate that
-# suits pretrained weights need not suit random ones, and a rate that suits one arm favours it. So every arm has a rate
+# Two things decide such comparisons more often than the methods do. The first is the **learning rate**. Every arm has a rate
 # of its own for every size, chosen from the same small grid by validation AUROC. The choice is made once, on *pilot*
 # seeds that are never part of the comparison. (Without pilots, as in the default run, all arms share one rate.) The
 # head of a probe trains on cached features at ten times the rates of the grid: a single linear layer needs a larger
@@ -915,8 +913,7 @@ show.side_by_side(show.plot_arms, records, "auroc", by="n", arms=MAIN, **CURVE)
 
 # %% [markdown]
 # *Which learning rate did the pilots choose?* And was the budget long enough? A "no" in the last column says that in
-# more than a fifth of the seeds training was still getting better when the budget ended. No verdict should rest on
-# such an arm. First this run, then the reference.
+# more than a fifth of the seeds training was still getting better when the budget ended.
 
 # %% tags=["nbval-ignore-output"]
 if pilot_seeds:
@@ -1212,12 +1209,10 @@ for other in ("reader", "model"):
     )
 
 # %% [markdown]
-# Read the reference on the chest X-rays. The team beats the reader at every accuracy tried, so the network is a help
-# *to this reader*. But with a reader who is right in .7 or .8 of the cases, the team does *worse than the network
-# alone*: handing half of the cases to the weaker partner costs more than it brings. Only the best reader makes the
-# team better than both. On BreastMNIST, where the network is weaker, the best reader is better off alone. "A
-# promising help for those who read images" is therefore true for some pairs of reader and network and false for
-# others. A reader whose mistakes fall on the same hard cases would help less than this table promises.
+# The team beats the reader exactly where the network, on the half that it is surest of, is right more often than the
+# reader: that accuracy is the *threshold* in the records. A weaker reader may still do worse in the team than the
+# network does alone. "A promising aid for those who read images" is therefore true for some pairs of reader and network
+# and false for others, and a reader whose mistakes fall on the same hard cases would gain less.
 #
 # *Can the probability be believed?* The expected calibration error is the mean distance between the stated
 # probability and the observed share of right answers; 0 is perfect (C097).
@@ -1271,18 +1266,13 @@ show.Prose(" ".join(errs))
 #
 # ## Verdicts
 #
-# What the reference run says about each statement. *Exploratory* means that the rule was written after its records were
-# taken: new seeds or new images have to confirm it.
+# First what the reference run says about each statement, in a sentence. *Exploratory* means that the rule was written
+# after its records were taken: new seeds or new images have to confirm it. Then the rules of the register, applied to
+# the records that this run directory holds. Phantoms show how a method works; they are never evidence about medical
+# images. Fewer than five seeds never make a verdict.
 
 # %% tags=["nbval-ignore-output"]
-show.statement_sentences(NOTEBOOK)
-
-# %% [markdown]
-# The rules of the register, applied to the records that this run directory holds. Phantoms show how a method works;
-# they are never evidence about medical images, so a run on phantoms alone leaves the medical statements open. Fewer
-# than five seeds never make a verdict.
-
-# %% tags=["nbval-ignore-output"]
+display(show.statement_sentences(NOTEBOOK))
 show.notebook_verdicts(NOTEBOOK)
 
 # %% [markdown]
@@ -1298,7 +1288,7 @@ show.notebook_verdicts(NOTEBOOK)
 #   enough to see the machinery and too little for a verdict. With `pilot_seeds` and `patience`, as in the profile
 #   `reference`, every arm has its own rate and trains until validation stops improving; the table of convergence
 #   says where even that was too short.
-# - **A small grid.** Three learning rates and no search over anything else: a better recipe may exist for every arm.
+# - **A small grid.** Three learning rates and no other search: a better recipe may exist for every arm.
 # - **The counter-evidence.** Raghu et al. (2019), whom the survey does not cite, trained on hundreds of thousands of
 #   retinal images and found next to no gain from ImageNet weights at that size, and that what is reused sits in the
 #   lowest layers (I15). Whether the gain shrinks with the training size is therefore part of the rule for C006, and not an

@@ -765,6 +765,9 @@ def race(arm: str, seed: int) -> dict:
         "log2_steps": float(np.log2(last["step"])),
         "images_seen": float(last["step"]) * min(batch_size, len(train)),
         "reached": float(last["auroc"] >= target_auroc),
+        **dict.fromkeys(
+            ("log2_seconds_censored", "log2_steps_censored"), float(last["auroc"] < target_auroc)
+        ),
         **{f"val_auroc_step_{look['step']}": look["auroc"] for look in curve},
         "ms_per_image": 1000 * (time.perf_counter() - begun) / len(val),
     }
@@ -780,6 +783,7 @@ if max_steps:
         directions={
             **dict.fromkeys(("log2_seconds", "log2_steps", "images_seen", "ms_per_image"), "lower"),
             "reached": "higher",
+            **dict.fromkeys(("log2_seconds_censored", "log2_steps_censored"), "lower"),
             **dict.fromkeys((f"val_auroc_step_{step}" for step in range(1, max_steps + 1)), "higher"),
         },
         n_test=min(val_size, len(used(HOME).val)),

@@ -70,6 +70,5 @@ def test_nothing_is_said_of_what_was_not_measured(said, claim, rule, record):
 
 def test_what_of_the_scope_is_missing_is_named(said, claim, rule, pairs, exactly):
     entry = claim(rule(), scope=["breastmnist", "chest"])
-    assert said(entry, pairs(exactly(0.0, 0.01))).endswith(
-        "leaves the statement open: not measured on chest."
-    )
+    said_of_it = said(entry, pairs(exactly(0.0, 0.01)))
+    assert said_of_it.endswith("leaves the statement open: not measured on chest.")
