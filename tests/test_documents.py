@@ -59,3 +59,13 @@ def test_the_row_of_the_recipe_is_accepted_by_the_register(tmp_path):
     path = tmp_path / "claims.yaml"
     path.write_text(yaml.safe_dump(register, allow_unicode=True), encoding="utf-8")
     assert load_register(path).entries[-1].rules[0].study == "initialisations"
+
+
+def test_the_readme_shows_the_reference_as_it_is():
+    from medtl_core.reporting.closing import reference_ledger, reference_name
+    from medtl_core.reporting.overview import BEGIN, END, overview_markdown
+
+    shown = (ROOT / "README.md").read_text("utf-8").split(BEGIN)[1].split(END)[0].strip()
+    # else: python -m medtl_core.reporting.overview
+    assert shown == overview_markdown(reference_ledger(), reference_name())
+    assert (ROOT / reference_name() / "overview.svg").is_file()

@@ -18,7 +18,7 @@ MEANING: dict[Verdict, str] = {
     "supported": "This supports the statement",
     "partly supported": "This supports the statement on {supported}; elsewhere it is open",
     "mixed": "The data sets disagree, each beyond doubt: it holds on {supported} and not on {failed}",
-    "not supported": "The effect is smaller than the smallest one of interest",
+    "not supported": "The effect falls short of the smallest one that the statement needs",
     "contradicted": "The opposite of the statement is shown",
     "inconclusive": "This leaves the statement open",
 }
