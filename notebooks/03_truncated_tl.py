@@ -606,11 +606,11 @@ def fine_tuned(name: str, method: str, cut: str, head: str, rate: float, n: int,
 
 
 # %% [markdown]
-# One setting must not be shared out of mere tidiness: the **learning rate**. A rate that suits a whole pretrained
-# network may be wrong for a cut one, and more so for random weights. Every method therefore has a rate of its own for
-# every training size, the best of a small grid by validation AUROC. It is chosen once, on *pilot* seeds that are
-# never part of the comparison. Without pilots, as in the default run, all methods share one rate. And training may
-# end before its budget of steps does, when the validation images have seen nothing better for a while (`patience`).
+# One setting should not be shared: the **learning rate**. A rate that suits a whole pretrained network may be wrong for
+# a cut one, and more so for random weights. So every method has its own for every training size, the best of a small
+# grid by validation AUROC, chosen once, on *pilot* seeds that are no part of the comparison. Without pilots, as in the
+# default run, all methods share one rate. Training may end before its budget does, when the validation images have
+# seen nothing better for a while (`patience`).
 
 
 # %%
@@ -688,9 +688,9 @@ records = study.Study(
 assert (records[records.metric == "candidates"].groupby(["n", "seed"]).value.nunique() == 1).all()
 
 # %% [markdown]
-# *Which learning rate did the pilots choose, and was the budget long enough?* A "no" in the last column says that in
-# more than a fifth of the seeds training was still getting better when the budget ended. No verdict should rest on
-# such an arm. First this run, then the reference.
+# *Which rates did the pilots choose, and was the budget long enough?* A "no" in the last column says that in more than
+# a fifth of the seeds the best epoch lay in the last tenth of the budget: no verdict should rest on such an arm. First
+# this run, then the reference.
 
 # %% tags=["nbval-ignore-output"]
 if pilot_seeds:
