@@ -931,9 +931,10 @@ kept if len(kept) else show.Prose("The reference run was made before this was re
 show.in_both_runs(show.difference_sentence, records, "full", "scratch", "auroc", by="n", **CURVE)
 
 # %% [markdown]
-# In every panel training from scratch comes last. "Challenging", the survey's word for it (C018), can mean a worse
-# mean, a larger spread, or runs that fail altogether: we call a run failed when its test AUROC stays below .6, hardly
-# better than a coin.
+# How far training from scratch lies behind depends on how fair the control is. In this run a short budget holds it back.
+# In the reference it has a rate of its own, trains until it has converged and may be the small network, and comes much
+# closer. "Challenging", the survey's word for it (C018), can mean a worse mean, a larger spread, or runs that fail
+# altogether: we call a run failed when its test AUROC stays below .6, hardly better than a coin.
 #
 # *How far is training from test?* On top the gap between training and test AUROC (C005), below it the accuracy on
 # training images (C019), which can reach its ceiling by memorising alone.
@@ -976,9 +977,8 @@ show.side_by_side(show.plot_differences, records, PAIRS, "auroc", by="n", claim=
 # The last row of each group compares tuned with frozen. To the right, tuning has found something in the target images
 # that the frozen features did not offer to a linear rule. To the left, moving all weights with few images has done
 # more harm than good, and the cheap probe is also the better classifier. The survey's sources disagree: Kim et al.
-# recommend frozen features to save cost (I01), Shin et al. found them the weakest of three (I02). The reference shows
-# why both could say so. Tuned and frozen lie close together: tuning leads clearly only on the chest X-rays with the
-# larger training set, and by little. Training from scratch never comes near either.
+# recommend frozen features to save cost (I01), Shin et al. found them the weakest of three (I02). What this run and the
+# reference found:
 
 # %% tags=["nbval-ignore-output"]
 show.in_both_runs(show.difference_sentence, records, "full", "linear_probe", "auroc", by="n", **CURVE)
@@ -1009,8 +1009,9 @@ show.panels(
 )  # fmt: skip
 
 # %% [markdown]
-# Read the reference from the bottom up. A network that was pretrained on a few thousand other images, related or not,
-# shows no clear gain over training from scratch: relatedness does not make up for the small source (C013), and
+# Read the reference from the bottom up. In this older run all arms had one rate and few steps, so that its control from
+# scratch is a weak one. A network that was pretrained on a few thousand other images, related or not,
+# shows no clear gain over it: relatedness does not make up for the small source (C013), and
 # neither source does harm (C093). The features of a random network and the bare mean and variance of the weights gain
 # nothing: what counts is the *pattern* in the ImageNet weights, not their scale and not the architecture. All ways of
 # using that pattern gain about the same, except the slow rates for early layers, which get less far in so few steps.
@@ -1076,12 +1077,11 @@ for metric in ("log2_labels_needed", "censored"):
 show.in_both_runs(show.arm_sentence, needs, "scratch", "censored", **NEED)
 
 # %% [markdown]
-# In the reference *no* run from scratch ever reached, with the largest set tried, what full fine-tuning reached on
-# average with the smallest (that was the target there). Its need is censored in every seed: the recorded number is
-# the largest size tried, and the difference to fine-tuning is a lower bound and no estimate. Larger training sets
-# would have to say how much more it is.
+# A run that misses the target even with the largest set tried is *censored*: the recorded number is that size, and a
+# difference to it is a lower bound and no estimate. Where more than a fifth of an arm's seeds are censored, no verdict
+# rests on it.
 #
-# ### Is it this backbone? (C020, I04)
+# ### Is it this backbone? (C020)
 #
 # The survey names VGG, ResNet and Inception as rich in features. Whether features are rich is a question for a linear
 # probe, and "rich" needs its control: the same architecture with random weights. Networks whose weights cannot be had
@@ -1260,10 +1260,9 @@ plt.show()
 show.Prose(" ".join(errs))
 
 # %% [markdown]
-# For the network from scratch, confidence means nothing. The confidence of the fine-tuned network is worth something
-# for *ranking*, although its points lie below the diagonal: it is right less often than it claims. In the reference
-# fine-tuning is the best calibrated of the three arms at every size. "Precise insights" (C097) thus need two checks,
-# and neither is an AUROC.
+# On the diagonal a probability means what it says; below it, the network is right less often than it claims. A curve
+# that falls to the left says that confidence is worth something for *ranking*. "Precise insights" (C097) thus need two
+# checks, and neither is an AUROC.
 #
 # ## Verdicts
 #
