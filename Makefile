@@ -26,7 +26,7 @@ SOUND    := $(if $(INSIDE),$(shell test '$(KEPT)' = '$(STAMP)' && echo yes))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: PROFILE=smoke|teach|headline|full  ARGS='02_fine_tuning -p seeds=5'  PYTHON=python3.12  MEDTL_DATA=FOLDER  MEDTL_WEIGHTS=FOLDER"
+	@echo "  variables: PROFILE=smoke|teach|headline|reference|full  ARGS='02_fine_tuning -p seeds=5'  PYTHON=python3.12  MEDTL_DATA=FOLDER  MEDTL_WEIGHTS=FOLDER"
 
 ifneq ($(SOUND),yes)
 .PHONY: $(READY)

@@ -12,7 +12,7 @@ GOOD = "name: x\ndescription: d\nbudget: {minutes: 1, memory_gib: 2}\n"
 
 
 def test_the_projects_profiles_fit_its_notebooks():
-    assert profile_names(PROJECT / "profiles") == ["full", "headline", "smoke", "teach"]
+    assert profile_names(PROJECT / "profiles") == ["full", "headline", "reference", "smoke", "teach"]
     world = InputCatalogue(lambda notebook, values: {}, lambda: ["phantoms", "breastmnist"])
     for name in profile_names(PROJECT / "profiles"):
         profile = read_profile(PROJECT / "profiles", name)
