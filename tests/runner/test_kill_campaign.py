@@ -39,7 +39,7 @@ from medtl_core.study.study import DataIdentity, Study
 
 def trial(arm, seed):
     time.sleep(0.3)
-    return {"auroc": 0.7 + 0.1 * (arm == "b") + 0.01 * np.random.default_rng(seed).normal()}
+    return {"auroc": 0.7 + 0.1 * (arm == "b") + 0.01 * np.random.default_rng([seed, arm == "b"]).normal()}
 
 
 race = Study(
