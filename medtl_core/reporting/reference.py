@@ -10,6 +10,7 @@ import pandas as pd
 from medtl_core.evidence.record import to_frame
 from medtl_core.evidence.reference_run import read_kept
 from medtl_core.reporting.curves import plot_curves
+from medtl_core.reporting.differences import plot_differences
 from medtl_core.reporting.drawing import Drawing, panels
 from medtl_core.reporting.places import places_in_words
 from medtl_core.reporting.rows import WIDTH
@@ -71,8 +72,10 @@ def side_by_side(
     where: Callable[[pd.DataFrame], pd.Series] | None = None,
     **options: Any,
 ) -> Drawing:
-    """One figure: on the left what this run has measured, on the right the reference run, on the same scale.
+    """One figure: on the left what this run has measured, on the right the reference run.
 
+    Levels stand on the same scale. Differences do not, as a large one on phantoms would hide a small one on
+    patients' images; there the band of the smallest effect of interest shows how the two scales compare.
     `plot` is `plot_arms`, `plot_differences` or `plot_curves`; it gets `args` and `options` in both panels.
     `this_run` is None where nothing was trained: the reference then stands alone. `where` chooses rows in
     both (a function from the table to booleans). `plot_curves` gives every data set of the reference a
@@ -88,7 +91,7 @@ def side_by_side(
         kept = _in_order_of(list(dict.fromkeys(mine["arm"])), kept)
     draw = [] if mine is None else [_panel(plot, mine, args, options, "this run")]
     draw += [_panel(plot, part, args, options, "reference") for part in _apart(kept, plot is plot_curves)]
-    return panels(draw, same_range=True)
+    return panels(draw, same_range=plot is not plot_differences)
 
 
 def heading(name: str, records: pd.DataFrame, labels: dict[str, str] | None = None) -> str:
