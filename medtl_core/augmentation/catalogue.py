@@ -176,6 +176,6 @@ def transform_names(kind: str | None = None) -> list[str]:
 
 def describe(name: str) -> Description:
     """The catalogue's entry for a name; MedtlError, with all names, for an unknown one."""
-    if name not in CATALOGUE:
+    if not isinstance(name, str) or name not in CATALOGUE:
         raise MedtlError(f"transform: found {name!r}, expected one of {', '.join(CATALOGUE)}")
     return CATALOGUE[name]
