@@ -35,7 +35,7 @@ def train(augmentation=None, data=None, **config):
     config = FitConfig(**{"epochs": 3, "batch_size": 8, **config})
     data = data or images()
     return fit(
-        network(outputs), SCRATCH, data, data, NORMALISATION, config, seed=0, augmentation=augmentation
+        network(), SCRATCH, data, data, NORMALISATION, config, seed=0, augmentation=augmentation
     )
 
 
