@@ -55,9 +55,10 @@ class AlbumentationsPipeline:
 def albumentations_pipeline(policy: AugmentationPolicy, seed: int = 0) -> AlbumentationsPipeline:
     """The policy for one uint8 image (and mask) at a time: the same transforms from the same distributions.
 
-    The draws differ from those of a batch, `seed` decides them. Grey values are rounded after each step, and
-    each geometric step resamples by itself. Translations and windows of crops are whole pixels, of the same variance. Noise of
-    elastic transforms and blur meet the border otherwise.
+    The draws differ from those of a batch; `seed` decides them. Grey values are rounded after each step, and
+    each geometric step resamples by itself. Translations are whole pixels, of the same variance, and so are
+    windows of crops. Elastic transforms are about a quarter rougher near the border, where albumentations
+    repeats the noise of the last pixel.
 
     Raises MedtlError where albumentations is not installed, naming the extra, and for transforms that it does
     not have in this form: speckle_noise, poisson_noise, bspline, those of the classes other and deep.
