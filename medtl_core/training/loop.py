@@ -18,6 +18,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import auroc
 from medtl_core.training.policies import Phase, Policy, optimizer_groups, set_mode
 from medtl_core.training.prediction import Data, logits_of, predict
+from medtl_core.training.soft_targets import Augmentation, augmented_batch, soft_cross_entropy
 
 __all__ = ["AUGMENTATION", "FitConfig", "FitResult", "fit", "predict"]
 
@@ -97,6 +98,7 @@ def fit(
     *,
     seed: int,
     progress: bool = False,
+    augmentation: Augmentation | None = None,
 ) -> FitResult:
     """Train `network` with AdamW (Loshchilov & Hutter 2019), following the phases of `policy`.
 
@@ -105,18 +107,27 @@ def fit(
     without replacement; a last batch of one case, for which batch norm is undefined, is left out of its
     epoch. `seed` alone decides batches, dropout and augmentation. On CUDA the forward pass runs in bfloat16.
 
+    augmentation: changes training images, in 0 to 1, and their soft targets (`soft_targets.Augmentation`).
+    The loss is then the cross-entropy with soft targets, and `train_accuracy` counts their likeliest
+    classes.
+
     Raises MedtlError for fewer than 2 training cases, labels outside the network's classes, a validation set
-    that lacks a class, and a loss that is not finite (naming epoch and step).
+    that lacks a class, a loss that is not finite (naming epoch and step), and an `augmentation` together with
+    `config.augment` or with features.
     """
     started = time.perf_counter()
     if len(train) < 2 or len(val) < 1:
         raise MedtlError(
             f"fit: {len(train)} training and {len(val)} validation cases, expected at least 2 and 1"
         )
+    if augmentation is not None and config.augment:
+        raise MedtlError(
+            "fit: an augmentation and config.augment, expected one of them; set augment to False"
+        )
     device = train.labels.device
     network.to(device).to(memory_format=torch.channels_last)
     order = torch.Generator().manual_seed(seed)
-    warp = torch.Generator(device).manual_seed(seed) if config.augment else None
+    warp = torch.Generator(device).manual_seed(seed) if config.augment or augmentation else None
     highest_label = int(torch.cat([train.labels, val.labels]).max())
     phases = policy.phases(network)
     history: list[dict[str, float]] = []
@@ -138,17 +149,25 @@ def fit(
                 set_mode(network, phase)
                 losses, hits, cases = [], [], 0
                 for batch in _batches(len(train), config.batch_size, order, device):
-                    x, labels = _training_batch(train, batch, normalisation, warp)
+                    if augmentation is None or warp is None:
+                        x, targets = _training_batch(train, batch, normalisation, warp)
+                    else:
+                        x, targets = augmented_batch(
+                            train, batch, normalisation, highest_label + 1, augmentation, warp
+                        )
                     with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
                         logits = network(x)
                     _require_outputs(logits, highest_label)
-                    loss = functional.cross_entropy(logits.float(), labels)
+                    soft = targets.ndim == 2
+                    criterion = soft_cross_entropy if soft else functional.cross_entropy
+                    loss = criterion(logits.float(), targets)
                     optimiser.zero_grad(set_to_none=True)
                     loss.backward()
                     optimiser.step()
                     schedule.step()
                     # Numbers stay on the device until the epoch is over: reading one would wait for it.
                     losses.append(loss.detach() * len(batch))
+                    labels = targets.argmax(1) if soft else targets
                     hits.append((logits.detach().argmax(1) == labels).sum())
                     cases += len(batch)
                 steps += len(losses)
