@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "catalogue": ["describe", "transform_names"],
-        "deformable": ["jacobian_determinant"],
+        "deformable": ["bspline", "elastic", "jacobian_determinant"],
         "generated": ["Generator"],
         "per_image": ["albumentations_pipeline"],
         "policy": ["AugmentationPolicy", "Augmented"],
