@@ -321,14 +321,28 @@ def test_bench(medtl, monkeypatch):
             "device": "cpu",
         }
     ]
-    bench = SimpleNamespace(run=lambda: rows)  # stands in for the real one, which trains
-    monkeypatch.setitem(sys.modules, "medtl_core.training.bench", bench)
+    costs = [
+        {
+            "name": "augmentation y",
+            "ratio": 0.11,
+            "of": "of a training step",
+            "target": 0.15,
+            "images_per_second": 900.4,
+            "threads": 2,
+            "device": "cpu",
+        }
+    ]
+    # These stand in for the real ones, which train.
+    for room, measured in (("training", rows), ("augmentation", costs)):
+        bench = SimpleNamespace(run=lambda measured=measured: measured)
+        monkeypatch.setitem(sys.modules, f"medtl_core.{room}.bench", bench)
     assert medtl("bench") == (
         0,
-        "fit x: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n",
+        "fit x: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n"
+        "augmentation y: 0.11 of a training step (target at most 0.15), 900 images/s, 2 threads, cpu\n",
         "",
     )
-    assert json.loads(medtl("bench", "--json")[1]) == rows
+    assert json.loads(medtl("bench", "--json")[1]) == rows + costs
 
 
 def test_a_closed_pipe_is_no_error_message():
