@@ -11,9 +11,11 @@ from medtl_core.reporting.text_table import TextTable
 
 
 def convergence_table(
-    records: Records | None, by: str = "n", labels: dict[str, str] | None = None
+    records: Records | None, by: str | None = "n", labels: dict[str, str] | None = None
 ) -> TextTable:
     """For each data set, level of the factor `by` and arm: in how many of its seeds the best epoch came late.
+
+    `by` is None for a study without factors.
 
     Columns: data set, the factor, arm, seeds, the median of `best_step_share`, the share of seeds in which
     it exceeds .9 (0 to 1), and whether that is at most a fifth ("yes" or "no"). Rows stand in the order of
@@ -25,20 +27,19 @@ def convergence_table(
     frame = frame if isinstance(frame, pd.DataFrame) else to_frame(frame)
     if frame.empty:
         return TextTable()
-    if by not in frame:
+    if by is not None and by not in frame:
         raise MedtlError(
             f"convergence_table: found no factor {by!r}; the records have {', '.join(frame.columns)}"
         )
     shares = frame[frame["metric"] == CONVERGENCE]
     rows = []
-    for (dataset, domain, level, arm), part in shares.groupby(
-        ["dataset", "target_domain", by, "arm"], sort=False
-    ):
+    columns = ["dataset", "target_domain", "arm", *([] if by is None else [by])]
+    for (dataset, domain, arm, *level), part in shares.groupby(columns, sort=False):
         late = float((part["value"] > LAST_TENTH).mean())
         rows.append(
             {
                 "data set": words(str(dataset), labels) + (f" ({domain})" if domain else ""),
-                words(by, labels): level,
+                **({} if by is None else {words(by, labels): level[0]}),
                 "arm": words(str(arm), labels),
                 "seeds": part["seed"].nunique(),
                 "median share of the budget": float(part["value"].median()),
