@@ -221,12 +221,20 @@ show.TextTable(
 # the right. Ask of every row: would I give this image the same label?
 
 # %% tags=["nbval-ignore-output"]
-example = pixels(cases("train", train_sizes[0], 0)[:4])
+drawn = cases("train", train_sizes[0], 0)
+one_of_each = [drawn[archive.labels[drawn] == k] for k in (0, 1)]
+example = pixels(np.array([one_of_each[0][0], one_of_each[1][0], one_of_each[0][1], one_of_each[1][1]]))
 look = example.images.float() / 255
 basic_and_deformable = augment.transform_names("basic") + augment.transform_names("deformable")
 augment.examples_sheet(look, basic_and_deformable, strengths=[0.25, 0.5, 1.0], seed=0)
 
 # %% [markdown]
+# Three things are easy to overlook in such a sheet. A transform that *interpolates* also blurs, so that a rotation by a
+# few degrees removes fine texture as well as a fixed orientation. A transform that brings in pixels from *outside* has
+# to invent them: here the border is repeated, and streaks at the edge are its trace. And a transform that changes grey
+# values is harmless only where grey values mean nothing. In CT they are Hounsfield units, a physical quantity, and
+# water is always 0; in MRI they are arbitrary, and an augmentation of brightness tells the network just that.
+#
 # ## A rotation, by hand
 #
 # A geometric transform does not move pixels. It asks, for every pixel of the *output*, where in the input it comes
@@ -666,7 +674,9 @@ show.side_by_side(
 #
 # The survey says that basic transforms make the data more diverse. Two measures, both in the feature space of a
 # pretrained network. The *Vendi score* (Friedman and Dieng 2023) is the effective number of different images: the
-# exponential of the entropy of the eigenvalues of the similarity matrix. Copies do not raise it. *Coverage* (Naeem et
+# exponential of the entropy of the eigenvalues of the similarity matrix. Copies do not raise it. Features are first
+# brought to mean 0 and standard deviation 1 over the held-out images, since raw features all point the same way and
+# would make any set look like one image. *Coverage* (Naeem et
 # al. 2020) is the share of held-out images with a training image nearer than their own fifth neighbour. The first
 # says that the images differ, the second that they differ in a useful direction.
 
@@ -709,8 +719,9 @@ def diversity(arm: str, seed: int) -> dict:
     draw = torch.Generator(x.device).manual_seed(seed)
     made = torch.cat([x, *(POLICIES[arm](x, y, generator=draw).images for _ in range(COPIES))])
     held_out = pixels(cases("test", 0, 0)).images.float() / 255
-    features = deep_features(made)
-    return {"log2_vendi": np.log2(vendi(features)), "coverage": coverage(features, deep_features(held_out))}
+    scale = preprocessing.StandardScaler().fit(outside := deep_features(held_out))
+    features, outside = scale.transform(deep_features(made)), scale.transform(outside)
+    return {"log2_vendi": np.log2(vendi(features)), "coverage": coverage(features, outside)}
 
 
 diverse = run_if("diversity", diversity, ["repeated", "basic", "elastic", "mixup"])
@@ -719,6 +730,9 @@ for metric in ("log2_vendi", "coverage"):
     display(show.side_by_side(show.plot_arms, diverse, metric, **DIVERSITY))
 
 # %% [markdown]
+# Neither measure looks at labels. A policy can raise both and still harm, by adding images that are different and wrong,
+# and it can help without raising either. So diversity is a description of the images, and the AUROC above is the test.
+#
 # ### A task that a flip destroys (C039, R02)
 #
 # Here is the assumption of a flip, broken on purpose. Half of the images are mirrored, and the class is whether an
@@ -750,7 +764,8 @@ sides = run_if("sides", side_trial, ["repeated", "flip"])
 show.side_by_side(show.plot_arms, sides, "auroc", notebook=NOTEBOOK, study="sides", labels=LABELS)
 
 # %% [markdown]
-# The example is made up, and the mistake is not. Left and right matter in every report on paired organs, in the
+# Read the two arms together. The control shows that the task can be learnt from these images at all; without it, a
+# result near one half would only say that the network is too small. The example is made up, and the mistake is not. Left and right matter in every report on paired organs, in the
 # position of the heart, and in dextrocardia above all.
 #
 # ## With or without pretrained weights? (C030, C031, C081)
