@@ -34,9 +34,7 @@ def network():
 def train(augmentation=None, data=None, **config):
     config = FitConfig(**{"epochs": 3, "batch_size": 8, **config})
     data = data or images()
-    return fit(
-        network(), SCRATCH, data, data, NORMALISATION, config, seed=0, augmentation=augmentation
-    )
+    return fit(network(), SCRATCH, data, data, NORMALISATION, config, seed=0, augmentation=augmentation)
 
 
 def unchanged(x, targets, generator):
