@@ -26,18 +26,20 @@ def limit_of(rule: Rule, frame: pd.DataFrame, stratum: Stratum) -> str:
     late = _share_by_arm(trials, CONVERGENCE, LAST_TENTH)
     bounds = _share_by_arm(trials, CENSORED.format(rule.metric), 0.5)
     reasons = [
-        f"{arm} has not converged: its best epoch lies in the last tenth in {share:.0%} of the trials"
+        f"{arm} has not converged, with its best epoch in the last tenth in {_in_words(share)} trials"
         for arm, share in late.items()
         if share > MOST
     ]
-    reasons += [
-        f"{rule.metric} of {arm} is a bound only in {share:.0%} of the trials"
-        for arm, share in bounds.items()
-        if share > MOST
-    ]
+    often = [f"{_in_words(share)} trials of {arm}" for arm, share in bounds.items() if share > MOST]
+    if often:
+        reasons.append(f"{rule.metric} is no more than a bound in {' and '.join(often)}")
     return "; ".join(reasons)
 
 
 def _share_by_arm(trials: pd.DataFrame, metric: str, above: float) -> dict[str, float]:
     found = trials[trials["metric"] == metric]
     return {str(arm): float((part > above).mean()) for arm, part in found.groupby("arm")["value"]}
+
+
+def _in_words(share: float) -> str:
+    return "all" if share == 1 else f"{100 * share:.0f} % of the"

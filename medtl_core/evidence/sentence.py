@@ -1,5 +1,6 @@
 """A sentence for each entry with its numbers: what was compared, where, by how much, what that means."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from medtl_core.evaluation.metric_words import metric_in_words, range_of
@@ -126,15 +127,39 @@ def _why_open(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[s
     }
     if missing := [words.get(name, name) for name in verdict.parts if name not in measured]:
         return f": not measured on {', '.join(missing)}"
-    judged = [
-        s for r in tested for d in r.datasets.values() if d.decides for s in d.strata
-        if s.verdict == "inconclusive"
-    ]  # fmt: skip
-    notes = sorted({s.estimate.note for s in judged if s.estimate.note and s.p_adjusted is None})
-    if notes:
-        return f": {'; '.join(notes)}"
-    sizes = [s.detectable for s in judged if s.detectable]
-    return f": this test finds an effect of {max(sizes):.2g} with power .8" if sizes else ""
+    reasons: dict[str, list[str]] = {}
+    sizes: list[float] = []
+    for result in tested:
+        for dataset in result.datasets.values():
+            for judged in dataset.strata if dataset.decides else ():
+                if judged.verdict != "inconclusive":
+                    continue
+                if judged.detectable:
+                    sizes.append(judged.detectable)
+                if judged.estimate.note and judged.p_adjusted is None:
+                    reason = _with_names(judged.estimate.note, result.rule, words)
+                    places = reasons.setdefault(reason, [])
+                    name = words.get(judged.estimate.archive, judged.estimate.archive)
+                    places += [name] if name not in places else []
+    if reasons:
+        return ": " + "; ".join(
+            f"{reason} ({', '.join(places)})" for reason, places in sorted(reasons.items())
+        )
+    if not sizes:
+        return ""
+    shown = f"{max(sizes):.2g}".removeprefix("0")
+    return f": only an effect of {shown} or more would have been found with a power of 80 %"
+
+
+def _with_names(reason: str, rule: Rule, words: Mapping[str, str]) -> str:
+    """A reason with the names of the rule's arms and metric in words."""
+    for name in (rule.treatment, rule.control):
+        if name:
+            reason = re.sub(rf"\b{re.escape(name)}\b", words.get(name, name.replace("_", " ")), reason)
+    metric = metric_in_words(rule.metric, dict(words))
+    if metric[1:2].islower():  # not an acronym
+        metric = metric[:1].lower() + metric[1:]
+    return re.sub(rf"\b{re.escape(rule.metric)}\b", metric, reason)
 
 
 def _capital(text: str) -> str:

@@ -21,7 +21,7 @@ def with_metric(record, pairs, metric, values):
     ("metric", "words"),
     [
         ("best_step_share", "full has not converged"),
-        ("auroc_censored", "full is a bound only in 40%"),
+        ("auroc_censored", "auroc is no more than a bound in 40 % of the trials of full"),
     ],
 )
 def test_more_than_a_fifth_leaves_the_rule_open(judge, rule, record, pairs, metric, words):
