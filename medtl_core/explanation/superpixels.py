@@ -41,7 +41,7 @@ def checked_segments(x: Tensor, segments: Tensor | None, count: int) -> Tensor:
     """`segments` numbered from 0 in each image, or superpixels of x where there are none.
 
     Raises MedtlError for another shape, and for fewer than 2 regions in an image.
-    """"
+    """
     if segments is None:
         return superpixels(x, count)
     expected = (len(x), *x.shape[-2:])

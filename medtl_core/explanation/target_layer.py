@@ -30,7 +30,7 @@ def target_layer(network: nn.Module, x: Tensor, layer: str | None = None) -> Tar
     Raises MedtlError for a network without convolutions, an unknown family without `layer`, a `layer` that
     does not exist or is never called, and a map that is too coarse.
     """
-    if not any(isinstance(module, nn.Conv2d) for module in network.modules()):
+    if not _convolutions(network):
         raise MedtlError(
             f"class activation map: {type(network).__name__} has no convolution, expected a convolutional "
             "network; take occlusion or kernel_shap"
@@ -39,7 +39,13 @@ def target_layer(network: nn.Module, x: Tensor, layer: str | None = None) -> Tar
 
 
 def _by_stage(network: nn.Module, x: Tensor) -> TargetLayer:
-    chain = units(network)
+    try:
+        chain = units(network)
+    except MedtlError as error:
+        raise MedtlError(
+            f"class activation map: {type(network).__name__} is of no family with known stages; name a layer, "
+            f"such as {_convolutions(network)[-1]!r}"
+        ) from error
     with torch.no_grad():
         maps = activations(network, x[:1], "stage")
     fine = [i for i, activation in enumerate(maps) if min(activation.shape[-2:]) >= LEAST_CELLS]
@@ -69,10 +75,9 @@ def _by_stage(network: nn.Module, x: Tensor) -> TargetLayer:
 def _by_name(network: nn.Module, x: Tensor, layer: str) -> TargetLayer:
     modules = dict(network.named_modules())
     if not layer or layer not in modules:
-        convolutions = [name for name, module in modules.items() if isinstance(module, nn.Conv2d)]
         raise MedtlError(
             f"class activation map: {type(network).__name__} has no module {layer!r}, expected a name such "
-            f"as {convolutions[-1]!r}"
+            f"as {_convolutions(network)[-1]!r}"
         )
 
     def read(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,3 +107,7 @@ def _by_name(network: nn.Module, x: Tensor, layer: str) -> TargetLayer:
             f"{LEAST_CELLS} x {LEAST_CELLS}; take an earlier layer or larger images"
         )
     return TargetLayer(layer, read)
+
+
+def _convolutions(network: nn.Module) -> list[str]:
+    return [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
