@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medtl_core.backbones.families import units
-from medtl_core.backbones.stages import activations, cut_points
+from medtl_core.backbones.stages import activations
 from medtl_core.errors import MedtlError
 
 LEAST_CELLS = 8
@@ -46,6 +46,7 @@ def _by_stage(network: nn.Module, x: Tensor) -> TargetLayer:
             f"class activation map: {type(network).__name__} is of no family with known stages; name a layer, "
             f"such as {_convolutions(network)[-1]!r}"
         ) from error
+    stages = sorted({unit.stage for unit in chain})
     with torch.no_grad():
         maps = activations(network, x[:1], "stage")
     fine = [i for i, activation in enumerate(maps) if min(activation.shape[-2:]) >= LEAST_CELLS]
@@ -56,8 +57,7 @@ def _by_stage(network: nn.Module, x: Tensor) -> TargetLayer:
             f"class activation map: images of {height} x {width} px give {first[0]} x {first[1]} cells at the "
             f"first stage, expected at least {LEAST_CELLS} x {LEAST_CELLS}; take larger images"
         )
-    cut = cut_points(network, "stage")[fine[-1]]
-    end = next(i for i, unit in enumerate(chain) if unit.modules[-1] == cut.module)
+    end = max(i for i, unit in enumerate(chain) if unit.stage == stages[fine[-1]])
     below = [step for unit in chain[: end + 1] for step in unit.steps(network)]
     above = [step for unit in chain[end + 1 :] for step in unit.steps(network)]
 
@@ -69,7 +69,7 @@ def _by_stage(network: nn.Module, x: Tensor) -> TargetLayer:
             value = step(value)
         return images, network.forward_head(value)  # type: ignore[operator]
 
-    return TargetLayer(cut.name, read)
+    return TargetLayer(chain[end].name, read)
 
 
 def _by_name(network: nn.Module, x: Tensor, layer: str) -> TargetLayer:

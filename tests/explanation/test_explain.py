@@ -29,7 +29,7 @@ CHEAP = {
     "integrated_gradients": {"steps": 8},
     "occlusion": {"patch": 16, "stride": 16},
     "lime": {"samples": 40, "count": 9},
-    "kernel_shap": {"samples": 60, "count": 9},
+    "kernel_shap": {"samples": 120, "count": 36},
     "gradient_shap": {"samples": 3, "count": 9},
 }
 
