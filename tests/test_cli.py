@@ -321,14 +321,17 @@ def test_bench(medtl, monkeypatch):
             "device": "cpu",
         }
     ]
+    maps = [rows[0] | {"name": "grad_cam x", "ratio": 22.0, "target": 10.0}]
     bench = SimpleNamespace(run=lambda: rows)  # stands in for the real one, which trains
     monkeypatch.setitem(sys.modules, "medtl_core.training.bench", bench)
+    monkeypatch.setitem(sys.modules, "medtl_core.explanation.bench", SimpleNamespace(run=lambda: maps))
     assert medtl("bench") == (
         0,
-        "fit x: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n",
+        "fit x: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n"
+        "grad_cam x: 22.00 times as fast as one image at a time (target 10.0), 50 images/s, 2 threads, cpu\n",
         "",
     )
-    assert json.loads(medtl("bench", "--json")[1]) == rows
+    assert json.loads(medtl("bench", "--json")[1]) == rows + maps
 
 
 def test_a_closed_pipe_is_no_error_message():

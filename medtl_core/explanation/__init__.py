@@ -4,8 +4,13 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
+    submodules=["judges"],
     submod_attrs={
+        "counterfactual": ["Counterfactual", "counterfactual"],
         "explain": ["Explanation", "explain"],
+        "figure": ["maps_figure", "overlay"],
         "methods": ["method_names"],
+        "prototypes": ["prototypes"],
+        "surrogate_tree": ["surrogate_tree"],
     },
 )

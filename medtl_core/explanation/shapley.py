@@ -90,7 +90,7 @@ def _coalitions(m: int, samples: int, generator: torch.Generator) -> tuple[Tenso
     sizes = torch.arange(1, m, dtype=torch.float64)
     # All coalitions of one size together weigh (M - 1) / (s (M - s)).
     chosen = torch.multinomial(1 / (sizes * (m - sizes)), (samples + 1) // 2, True, generator=generator) + 1
-    order = torch.rand(len(chosen), m, generator=generator).argsort(1).argsort(1)
+    order = torch.rand(len(chosen), m, generator=generator).argsort(dim=1).argsort(dim=1)
     left = order < chosen[:, None]
     both = torch.stack([left, ~left], 1).flatten(0, 1)[:samples]
     return both, torch.ones(len(both), dtype=torch.float64)

@@ -73,11 +73,11 @@ def test_infidelity_of_a_linear_network_is_0_for_its_gradient_and_not_for_others
     weights, x = torch.randn(2, 4, 4, generator=generator), torch.randn(3, 2, 4, 4, generator=generator)
     network = Linear(weights)
     good = explain(network, x, 1, "gradient")
-    assert judge("infidelity", network, x, 1, good).values.max() < 1e-8
+    assert judge("infidelity", network, x, 1, good).values.max() < 1e-5
     # Another unit, the same map: the best factor undoes it.
     scaled = given(7 * good.maps)
-    assert judge("infidelity", network, x, 1, scaled).values.max() < 1e-8
-    assert judge("infidelity", network, x, 1, explain(network, x, 1, "random")).values.min() > 1e-4
+    assert judge("infidelity", network, x, 1, scaled).values.max() < 1e-5
+    assert judge("infidelity", network, x, 1, explain(network, x, 1, "random")).values.min() > 1e-2
 
 
 def test_sensitivity_is_0_where_the_gradient_is_constant_and_known_where_it_is_not():
@@ -144,6 +144,7 @@ def test_spearman_is_scipys_and_similarity_is_1_up_to_scale():
     assert torch.isnan(spearman(a, torch.ones_like(a))).all() and torch.isnan(ssim(a, torch.ones_like(a))).all()
 
 
+@pytest.mark.slow
 def test_random_weights_change_a_faithful_map_and_not_that_of_an_edge_detector():
     network = build("resnet18", num_classes=2, pretrained=False, seed=0).network
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -175,7 +176,8 @@ def test_agreement_is_the_mean_rank_correlation_with_the_others():
     assert list(table.columns) == ["a", "b"]
 
 
-@pytest.mark.parametrize("name", [n for n in judge_names() if n not in ("agreement",)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in judge_names() if n != "agreement"])
 def test_judges_leave_the_network_and_say_the_same_for_one_image_as_for_many(name):
     network = build("resnet18", num_classes=2, pretrained=False, seed=0).network.train()
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -35,7 +35,8 @@ def infidelity(case: Case, *, seed: int = 0, samples: int = 20, noise: float = 0
         values = captum_infidelity(
             case.network, perturb, case.x, maps, target=case.target, n_perturb_samples=samples, normalize=True
         )
-    return Judgement("infidelity", values.double().cpu(), "lower")
+    # captum expands the square: rounding may take it below 0.
+    return Judgement("infidelity", values.double().cpu().clamp(min=0), "lower")
 
 
 def sensitivity_max(case: Case, *, seed: int = 0, samples: int = 5, radius: float = 0.05) -> Judgement:
@@ -53,13 +54,15 @@ def sensitivity_max(case: Case, *, seed: int = 0, samples: int = 5, radius: floa
         # captum hands over each image `samples` times in a row.
         return images + shifts.repeat(len(images) // samples, 1, 1, 1)
 
-    def again(inputs: Any, target: Tensor) -> Tensor:
+    def again(inputs: Any, target: Tensor) -> tuple[Tensor]:
         images = inputs[0] if isinstance(inputs, tuple) else inputs
         settings = dict(explanation.settings)
+        times = len(images) // len(case.x)
+        if len(target) < len(images):  # captum does not repeat the target of a single image
+            target = target.repeat_interleave(times, 0)
         if "segments" in settings:
-            times = len(images) // len(case.x)
             settings["segments"] = settings["segments"].repeat_interleave(times, 0)
-        return explain(case.network, images, target, explanation.method, **settings).maps
+        return (explain(case.network, images, target, explanation.method, **settings).maps,)
 
     values = captum_sensitivity(
         again, case.x, perturb_func=perturb, n_perturb_samples=samples, target=case.target

@@ -30,7 +30,7 @@ def _curve(case: Case, start: Tensor, end: Tensor, steps: int) -> Tensor:
     pixels = case.x.shape[-2] * case.x.shape[-1]
     if not 1 <= steps <= pixels:
         raise MedtlError(f"deletion: {steps} steps, expected 1 to {pixels}, the pixels of an image")
-    place = ranked_pixels(case.explanation.maps).argsort(1).view(len(case.x), 1, *case.x.shape[-2:])
+    place = ranked_pixels(case.explanation.maps).argsort(dim=1).view(len(case.x), 1, *case.x.shape[-2:])
     points = []
     for step in range(steps + 1):
         changed = place < round(step * pixels / steps)

@@ -70,7 +70,7 @@ def masks_of(case: Case, judge: str) -> Tensor:
 
 def ranked_pixels(maps: Tensor) -> Tensor:
     """Pixels from the largest value to the smallest, int64 (N, H W); ties in reading order."""
-    return maps.flatten(1).argsort(1, descending=True, stable=True)
+    return maps.flatten(1).argsort(dim=1, descending=True, stable=True)
 
 
 def target_probability(case: Case, x: Tensor, block: int = 256) -> Tensor:
