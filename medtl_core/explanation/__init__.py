@@ -6,11 +6,11 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submodules=["judges"],
     submod_attrs={
-        "counterfactual": ["Counterfactual", "counterfactual"],
-        "explain": ["Explanation", "explain"],
+        "counterfactuals": ["Counterfactual", "counterfactual"],
+        "explaining": ["Explanation", "explain"],
         "figure": ["maps_figure", "overlay"],
         "methods": ["method_names"],
-        "prototypes": ["prototypes"],
-        "surrogate_tree": ["surrogate_tree"],
+        "nearest_cases": ["prototypes"],
+        "surrogates": ["surrogate_tree"],
     },
 )

@@ -6,7 +6,7 @@ import time
 import torch
 
 from medtl_core.backbones.zoo import build
-from medtl_core.explanation.explain import explain
+from medtl_core.explanation.explaining import explain
 
 NETWORKS = ("resnet18", "tf_efficientnet_lite0")
 IMAGES = 256

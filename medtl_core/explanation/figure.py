@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from medtl_core.errors import MedtlError
-from medtl_core.explanation.explain import Explanation
+from medtl_core.explanation.explaining import Explanation
 from medtl_core.reporting.drawing import Drawing, new_figure
 from medtl_core.reporting.style import QUIET, VERMILION, rc_params
 
@@ -139,7 +139,12 @@ def _outline(axes: Any, mask: np.ndarray) -> None:
         padded = np.pad((mask > 0).astype(float), 1)  # closes an outline that touches the border
         height, width = padded.shape
         axes.contour(
-            np.arange(width) - 1, np.arange(height) - 1, padded, levels=[0.5], colors=[VERMILION], linewidths=1.2
+            np.arange(width) - 1,
+            np.arange(height) - 1,
+            padded,
+            levels=[0.5],
+            colors=[VERMILION],
+            linewidths=1.2,
         )
         axes.set_xlim(-0.5, width - 2.5)
         axes.set_ylim(height - 2.5, -0.5)

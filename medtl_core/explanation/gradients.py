@@ -50,13 +50,17 @@ def integrated_gradients(
     if steps < 1:
         raise MedtlError(f"integrated_gradients: {steps} steps, expected at least 1")
     integrated = IntegratedGradients(network).attribute(
-        x, baselines=baseline_of(x, baseline), target=target, n_steps=steps, internal_batch_size=max(64, len(x))
+        x,
+        baselines=baseline_of(x, baseline),
+        target=target,
+        n_steps=steps,
+        internal_batch_size=max(64, len(x)),
     )
     return _per_pixel(integrated)
 
 
 def guided_backpropagation(network: nn.Module, x: Tensor, target: Tensor) -> Attribution:
-    """The gradient, with negative signals stopped at each rectifier (Springenberg et al. 2015, eq. in fig. 1).
+    """The gradient, with negative signals stopped at each rectifier (Springenberg et al. 2015, fig. 1).
 
     Rectifiers are modules `nn.ReLU` and `nn.ReLU6`; captum's own version sees `nn.ReLU` alone. Raises
     MedtlError where there is none: the result would be the plain gradient under another name.

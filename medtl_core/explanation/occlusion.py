@@ -32,8 +32,8 @@ def occlusion(
     step = stride if stride is not None else max(1, side // 2)
     if not 1 <= side <= min(height, width) or not 1 <= step <= side:
         raise MedtlError(
-            f"occlusion: patch {side} and stride {step}, expected a patch of 1 to {min(height, width)} px and "
-            "a stride of 1 to the patch"
+            f"occlusion: patch {side} and stride {step}, expected a patch of 1 to {min(height, width)} px, "
+            "and a stride of 1 to the patch"
         )
     channels = x.shape[1]
     with torch.no_grad():

@@ -105,7 +105,7 @@ def _solved(left: Tensor, weights: Tensor, scores: Tensor, nothing: float, whole
     fitted = torch.linalg.lstsq(root[:, None] * design, (root * response)[:, None], driver="gelsd")
     if int(fitted.rank) < design.shape[1]:
         raise MedtlError(
-            f"kernel_shap: {len(left)} samples leave the values of {left.shape[1]} superpixels open; take more"
+            f"kernel_shap: {len(left)} samples do not fix {left.shape[1]} superpixels; take more"
         )
     first = fitted.solution[:, 0]
     return torch.cat([first, (total - first.sum())[None]])

@@ -20,14 +20,14 @@ def superpixels(x: Tensor, count: int = 64, compactness: float = 10.0) -> Tensor
     """
     height, width = x.shape[-2:]
     if not 2 <= count <= height * width:
-        raise MedtlError(f"superpixels: {count} asked for, expected 2 to {height * width}, the pixels there are")
+        raise MedtlError(
+            f"superpixels: {count} asked for, expected 2 to {height * width}, the pixels there are"
+        )
     labels = []
     for image in x.detach().cpu().double().numpy():
         span = image.max() - image.min()
         stretched = (image - image.min()) / (span if span > 0 else 1.0)
-        found = slic(
-            stretched, n_segments=count, compactness=compactness, start_label=0, channel_axis=0
-        )
+        found = slic(stretched, n_segments=count, compactness=compactness, start_label=0, channel_axis=0)
         if found.min() == found.max():
             raise MedtlError(
                 f"superpixels: SLIC finds one region where {count} were asked for, expected at least 2; "

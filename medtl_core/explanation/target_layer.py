@@ -43,8 +43,8 @@ def _by_stage(network: nn.Module, x: Tensor) -> TargetLayer:
         chain = units(network)
     except MedtlError as error:
         raise MedtlError(
-            f"class activation map: {type(network).__name__} is of no family with known stages; name a layer, "
-            f"such as {_convolutions(network)[-1]!r}"
+            f"class activation map: {type(network).__name__} is of no family with known stages; name a "
+            f"layer, such as {_convolutions(network)[-1]!r}"
         ) from error
     stages = sorted({unit.stage for unit in chain})
     with torch.no_grad():
@@ -54,8 +54,8 @@ def _by_stage(network: nn.Module, x: Tensor) -> TargetLayer:
     if not fine:
         first = tuple(maps[0].shape[-2:])
         raise MedtlError(
-            f"class activation map: images of {height} x {width} px give {first[0]} x {first[1]} cells at the "
-            f"first stage, expected at least {LEAST_CELLS} x {LEAST_CELLS}; take larger images"
+            f"class activation map: images of {height} x {width} px give {first[0]} x {first[1]} cells at "
+            f"the first stage, expected at least {LEAST_CELLS} x {LEAST_CELLS}; take larger images"
         )
     end = max(i for i, unit in enumerate(chain) if unit.stage == stages[fine[-1]])
     below = [step for unit in chain[: end + 1] for step in unit.steps(network)]

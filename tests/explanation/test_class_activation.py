@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from medtl_core.backbones.zoo import build
-from medtl_core.explanation.explain import explain
+from medtl_core.explanation.explaining import explain
 from medtl_core.truncation.truncated import truncate
 
 X = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
@@ -30,7 +30,8 @@ def test_grad_cam_and_hires_cam_are_what_the_equations_say():
     assert torch.allclose(explain(network, X, 1, "grad_cam", layer="second").maps, expected.relu(), atol=1e-7)
     cellwise = (gradients * a).sum(1).relu()
     assert torch.allclose(explain(network, X, 1, "hires_cam", layer="second").maps, cellwise, atol=1e-7)
-    assert expected.relu().max() > 0 and not torch.allclose(expected.relu(), cellwise)
+    assert expected.relu().max() > 0
+    assert not torch.allclose(expected.relu(), cellwise)
 
 
 def test_score_cam_is_what_the_equations_say():
@@ -42,7 +43,9 @@ def test_score_cam_is_what_the_equations_say():
             scores = []
             for k in range(5):
                 mask = (a[i, k] - a[i, k].min()) / (a[i, k].max() - a[i, k].min())
-                scores.append(float(network(X[i : i + 1] * mask)[0, 1] - network(torch.zeros(1, 3, 12, 12))[0, 1]))
+                scores.append(
+                    float(network(X[i : i + 1] * mask)[0, 1] - network(torch.zeros(1, 3, 12, 12))[0, 1])
+                )
             for k, weight in enumerate(torch.tensor(scores).softmax(0)):
                 expected[i] += weight * a[i, k]
     found = explain(network, X, 1, "score_cam", layer="second").maps
@@ -58,7 +61,8 @@ def test_a_coarse_map_is_enlarged_without_moving_it():
     large = explain(Pooled(seed=3), x, 1, "grad_cam", layer="second")
     small = explain(TinyCNN(seed=3), functional.avg_pool2d(x, 2), 1, "grad_cam", layer="second")
     expected = functional.interpolate(small.maps[None], (24, 24), mode="bilinear")[0]
-    assert large.grid == (12, 12) and large.maps.shape == (1, 24, 24)
+    assert large.grid == (12, 12)
+    assert large.maps.shape == (1, 24, 24)
     assert torch.allclose(large.maps, expected, atol=1e-7)
 
 

@@ -11,7 +11,7 @@ from tiny_networks import Linear, Product, TinyCNN
 
 from medtl_core.errors import MedtlError
 from medtl_core.explanation.baselines import baseline_of
-from medtl_core.explanation.explain import explain
+from medtl_core.explanation.explaining import explain
 from medtl_core.explanation.superpixels import superpixels
 
 WEIGHTS = torch.tensor([[[2.0, -3.0]]])
@@ -32,7 +32,9 @@ def test_the_gradient_of_a_linear_network_is_its_weights_and_the_input_does_not_
 
 def test_channels_are_summed_with_their_signs():
     weights = torch.tensor([[[1.0, 2.0]], [[-4.0, 1.0]]])
-    assert torch.equal(maps(Linear(weights), torch.ones(1, 2, 1, 2), 1, "gradient"), torch.tensor([[[-3.0, 3.0]]]))
+    assert torch.equal(
+        maps(Linear(weights), torch.ones(1, 2, 1, 2), 1, "gradient"), torch.tensor([[[-3.0, 3.0]]])
+    )
 
 
 def test_integrated_gradients_of_a_linear_network_are_weight_times_input():
@@ -48,7 +50,10 @@ def test_integrated_gradients_share_a_product_equally():
 
 @pytest.mark.parametrize("baseline", ["zeros", "mean", "blur"])
 def test_integrated_gradients_are_complete(baseline):
-    network, x = TinyCNN(torch.nn.Tanh()), torch.randn(3, 3, 10, 10, generator=torch.Generator().manual_seed(0))
+    network, x = (
+        TinyCNN(torch.nn.Tanh()),
+        torch.randn(3, 3, 10, 10, generator=torch.Generator().manual_seed(0)),
+    )
     found = maps(network, x, 1, "integrated_gradients", baseline=baseline, steps=200)
     with torch.no_grad():
         expected = (network(x) - network(baseline_of(x, baseline)))[:, 1]

@@ -2,7 +2,6 @@
 
 import gc
 
-import numpy as np
 import pytest
 import torch
 from tiny_networks import Linear, TinyCNN
@@ -12,7 +11,7 @@ from medtl_core.backbones.small_network import small_cnn
 from medtl_core.backbones.zoo import build
 from medtl_core.errors import MedtlError
 from medtl_core.explanation import methods
-from medtl_core.explanation.explain import explain
+from medtl_core.explanation.explaining import explain
 from medtl_core.explanation.methods import METHODS, method_names
 
 
@@ -24,7 +23,7 @@ def images(n=3, size=64, seed=0):
 
 SMALL = small_cnn(num_classes=3, seed=1, width=8).network
 CHEAP = {
-    **dict.fromkeys(("grad_cam", "hires_cam", "score_cam"), {"layer": "body.1"}),
+    **{key: {"layer": "body.1"} for key in ("grad_cam", "hires_cam", "score_cam")},
     "smoothgrad": {"samples": 3},
     "integrated_gradients": {"steps": 8},
     "occlusion": {"patch": 16, "stride": 16},
@@ -122,7 +121,6 @@ def test_the_same_seed_gives_the_same_map_and_the_global_state_is_left_alone():
     for name, method in METHODS.items():
         torch.manual_seed(0)
         state = torch.get_rng_state()
-        np.random.seed(0)
         first = explain(SMALL, images(1), 1, name, seed=5, **CHEAP.get(name, {})).maps
         assert torch.equal(first, explain(SMALL, images(1), 1, name, seed=5, **CHEAP.get(name, {})).maps)
         other = explain(SMALL, images(1), 1, name, seed=6, **CHEAP.get(name, {})).maps
@@ -136,7 +134,7 @@ def test_guided_backpropagation_differs_from_the_gradient_on_relu6_and_wants_a_r
     guided, plain = (explain(network, x, 1, m).maps for m in ("guided_backpropagation", "gradient"))
     assert (guided - plain).abs().max() > 0.1 * plain.abs().max()
     network.act = nn.SiLU()
-    with pytest.raises(MedtlError, match="no nn.ReLU or nn.ReLU6"):
+    with pytest.raises(MedtlError, match=r"no nn\.ReLU or nn\.ReLU6"):
         explain(network, x, 1, "guided_backpropagation")
 
 
@@ -172,7 +170,11 @@ def test_guided_backpropagation_passes_positive_signals_only():
         ((images(2), 1, "gradient"), {"batch_size": 0}, "batch_size is 0"),
         ((images(2), 1, "smoothgrad"), {"samples": 0}, "smoothgrad: 0 samples"),
         ((images(2), 1, "integrated_gradients"), {"steps": 0}, "0 steps"),
-        ((images(2), 1, "integrated_gradients"), {"baseline": "black"}, "'black', expected one of zeros, mean"),
+        (
+            (images(2), 1, "integrated_gradients"),
+            {"baseline": "black"},
+            "'black', expected one of zeros, mean",
+        ),
         ((images(2), 1, "occlusion"), {"patch": 65}, "expected a patch of 1 to 64 px"),
         ((images(2), 1, "occlusion"), {"patch": 2, "stride": 3}, "a stride of 1 to the patch"),
         ((images(2), 1, "lime"), {"samples": 1}, "lime: 1 samples"),
@@ -182,7 +184,11 @@ def test_guided_backpropagation_passes_positive_signals_only():
         ((images(2), 1, "gradient_shap"), {"samples": 0}, "gradient_shap: 0 samples"),
         ((images(2), 1, "grad_cam"), {"layer": "body.9"}, "has no module 'body.9', expected a name such as"),
         ((images(2), 1, "grad_cam"), {"layer": "head"}, "gives no map"),
-        ((images(2, 32), 1, "grad_cam"), {"layer": "body.2"}, "a map of 4 x 4 cells, expected at least 8 x 8"),
+        (
+            (images(2, 32), 1, "grad_cam"),
+            {"layer": "body.2"},
+            "a map of 4 x 4 cells, expected at least 8 x 8",
+        ),
     ],
 )
 def test_what_is_refused_in_one_line(arguments, options, message):
@@ -198,7 +204,7 @@ def test_networks_that_have_no_class_activation_map():
     network = build("resnet18", num_classes=2, pretrained=False, seed=0).network
     with pytest.raises(MedtlError, match="first stage, expected at least 8 x 8"):
         explain(network, images(1, 16), 1, "grad_cam")
-    with pytest.raises(MedtlError, match="of no family with known stages; name a layer, such as 'second'"):
+    with pytest.raises(MedtlError, match="name a layer, such as 'second'"):
         explain(TinyCNN(), images(1), 1, "grad_cam")
     with pytest.raises(MedtlError, match=r"the network gives \(1, 3, 64, 64\), expected logits"):
         explain(nn.Identity(), images(1), 1, "gradient")
@@ -208,4 +214,5 @@ def test_the_table_of_methods_holds_every_public_method():
     assert set(method_names()) < set(method_names(controls=True))
     assert {"random", "sobel", "centre"} == set(method_names(controls=True)) - set(method_names())
     assert methods.method_named("lime").baseline == "mean"
-    assert METHODS["gradient"].baseline == "" and not METHODS["gradient"].seeded
+    assert METHODS["gradient"].baseline == ""
+    assert not METHODS["gradient"].seeded

@@ -8,7 +8,7 @@ import torch
 
 from medtl_core.errors import MedtlError
 from medtl_core.explanation import bench
-from medtl_core.explanation.explain import Explanation
+from medtl_core.explanation.explaining import Explanation
 from medtl_core.explanation.figure import maps_figure, overlaid, overlay
 from medtl_core.reporting.drawing import Drawing
 
@@ -26,7 +26,8 @@ def test_a_gallery_shows_every_map_on_one_scale_with_the_judges_numbers():
     drawing = maps_figure(
         IMAGES, [given("grad_cam"), given("lime", 100.0)], MASKS, {"lime": {"mass_in_mask": 0.254}}
     )
-    assert "lime mass in mask 0.25" in drawing.text and "outline: mask" in drawing.text
+    assert "lime mass in mask 0.25" in drawing.text
+    assert "outline: mask" in drawing.text
     panels = drawing.figure.axes[:6]
     assert [axes.get_title() for axes in panels[:3]] == ["image", "grad cam", "lime\nmass in mask 0.25"]
     for axes in (*panels[1:3], *panels[4:6]):
@@ -46,7 +47,8 @@ def test_the_overlay_has_three_controls_and_a_still_where_there_are_no_widgets(m
     assert [child.description for child in widget.children[:3]] == ["image", "method", "strength"]
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     still = overlay(IMAGES, [given("grad_cam"), given("lime")])
-    assert isinstance(still, Drawing) and still.text.startswith("1 image: grad cam; lime")
+    assert isinstance(still, Drawing)
+    assert still.text.startswith("1 image: grad cam; lime")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,10 @@ def test_what_is_refused_in_one_line(call, message):
 @pytest.mark.slow
 def test_bench_measures_both_networks():
     rows = bench.run(rounds=1, images=4, singles=2)
-    assert [row["name"] for row in rows] == ["grad_cam resnet18 64 px", "grad_cam tf_efficientnet_lite0 64 px"]
+    assert [row["name"] for row in rows] == [
+        "grad_cam resnet18 64 px",
+        "grad_cam tf_efficientnet_lite0 64 px",
+    ]
     for row in rows:
         assert row["ratio"] == pytest.approx(row["images_per_second"] / row["one_by_one_images_per_second"])
         assert row["target"] == 10.0

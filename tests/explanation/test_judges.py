@@ -11,7 +11,7 @@ from torch import nn
 
 from medtl_core.backbones.zoo import build
 from medtl_core.errors import MedtlError
-from medtl_core.explanation.explain import Explanation, explain
+from medtl_core.explanation.explaining import Explanation, explain
 from medtl_core.explanation.judges.agreement import agreement_table
 from medtl_core.explanation.judges.likeness import spearman, ssim
 from medtl_core.explanation.judges.road import impute
@@ -37,7 +37,9 @@ def test_deletion_of_known_pixels_is_the_curve_on_paper():
     assert found.details["curve"][0].tolist() == pytest.approx(expected)
     assert found.values.tolist() == pytest.approx([(expected[0] / 2 + sum(expected[1:4]) + 0.25) / 4])
     worst = judge("deletion", NETWORK, ONES, 1, given([[[1, 3], [4, 2]]]), steps=4, baseline="zeros")
-    assert worst.details["curve"][0].tolist() == pytest.approx([sigmoid(4), sigmoid(4), sigmoid(4), sigmoid(3), 0.5])
+    assert worst.details["curve"][0].tolist() == pytest.approx(
+        [sigmoid(4), sigmoid(4), sigmoid(4), sigmoid(3), 0.5]
+    )
     assert worst.mean > found.mean
 
 
@@ -54,7 +56,10 @@ def test_pointing_game_counts_on_paper():
     masks[:, 4:7, 4:7] = 1
     x = torch.zeros(4, 1, 10, 10)
     network = Linear(torch.ones(1, 10, 10))
-    hits = [judge("pointing_game", network, x, 1, given(maps), masks=masks, tolerance=t).values for t in (0.0, 0.2)]
+    hits = [
+        judge("pointing_game", network, x, 1, given(maps), masks=masks, tolerance=t).values
+        for t in (0.0, 0.2)
+    ]
     # A flat map hits as often as a pixel drawn at random; within 2 px of the 3 x 3 mask lie 37 of 100.
     assert hits[0].tolist() == pytest.approx([1, 0, 0, 0.09])
     assert hits[1].tolist() == pytest.approx([1, 0, 1, 0.37])
@@ -83,7 +88,10 @@ def test_infidelity_of_a_linear_network_is_0_for_its_gradient_and_not_for_others
 def test_sensitivity_is_0_where_the_gradient_is_constant_and_known_where_it_is_not():
     x = torch.ones(2, 1, 4, 4)
     network = Linear(torch.ones(1, 4, 4))
-    assert judge("sensitivity_max", network, x, 1, explain(network, x, 1, "gradient")).values.tolist() == [0, 0]
+    assert judge("sensitivity_max", network, x, 1, explain(network, x, 1, "gradient")).values.tolist() == [
+        0,
+        0,
+    ]
 
     class Square(nn.Module):
         def forward(self, x):
@@ -117,7 +125,8 @@ def test_imputed_pixels_solve_the_linear_system():
     inside = ~removed.numpy()
     assert all(np.array_equal(filled[n][:, inside[n]], x.numpy()[n][:, inside[n]]) for n in range(2))
     noisy = impute(x, removed, seed=0, noise=0.01).numpy() - filled
-    assert 0.005 < noisy[:, 0][removed.numpy()].std() < 0.015 and noisy[:, 0][inside].max() == 0
+    assert 0.005 < noisy[:, 0][removed.numpy()].std() < 0.015
+    assert noisy[:, 0][inside].max() == 0
     with pytest.raises(MedtlError, match="all pixels of image 0 are removed"):
         impute(x, torch.ones_like(removed), seed=0)
 
@@ -141,7 +150,8 @@ def test_spearman_is_scipys_and_similarity_is_1_up_to_scale():
     assert spearman(a, b).tolist() == pytest.approx(expected)
     assert ssim(a, 3 * a + 2).tolist() == pytest.approx([1, 1, 1])
     assert ssim(a, b).max() < 0.6
-    assert torch.isnan(spearman(a, torch.ones_like(a))).all() and torch.isnan(ssim(a, torch.ones_like(a))).all()
+    assert torch.isnan(spearman(a, torch.ones_like(a))).all()
+    assert torch.isnan(ssim(a, torch.ones_like(a))).all()
 
 
 @pytest.mark.slow
@@ -160,7 +170,9 @@ def test_random_weights_change_a_faithful_map_and_not_that_of_an_edge_detector()
         again = judge(name, network, x, 1, explain(network, x, 1, "gradient"))
         assert torch.equal(again.details["spearman"], faithful.details["spearman"])
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
-    cascade = judge("cascading_randomisation", network, x, 1, explain(network, x, 1, "gradient"), maps="signed")
+    cascade = judge(
+        "cascading_randomisation", network, x, 1, explain(network, x, 1, "gradient"), maps="signed"
+    )
     assert cascade.mean < 0.5
     assert torch.equal(cascade.values, cascade.details["spearman"][-1])
 
@@ -185,8 +197,10 @@ def test_judges_leave_the_network_and_say_the_same_for_one_image_as_for_many(nam
     masks[:, 8:20, 8:20] = 1
     found = judge(name, network, x, 1, explain(network, x, 1, "gradient"), masks=masks)
     one = judge(name, network, x[:1], 1, explain(network, x[:1], 1, "gradient"), masks=masks[:1])
-    assert found.judge == name and found.direction == JUDGES[name].direction
-    assert found.values.shape == (2,) and found.values.dtype == torch.float64
+    assert found.judge == name
+    assert found.direction == JUDGES[name].direction
+    assert found.values.shape == (2,)
+    assert found.values.dtype == torch.float64
     assert found.values[:1].tolist() == pytest.approx(one.values.tolist(), rel=1e-2, abs=1e-4)
     assert all(module.training for module in network.modules())
     assert all(p.requires_grad and p.grad is None for p in network.parameters())
@@ -203,7 +217,12 @@ def test_judges_leave_the_network_and_say_the_same_for_one_image_as_for_many(nam
         ("mass_in_mask", [[[1, 2], [3, 4]]], {}, "mass_in_mask: no masks"),
         ("pointing_game", [[[1, 2], [3, 4]]], {"masks": torch.zeros(1, 2, 2)}, "mask of image 0 is empty"),
         ("pointing_game", [[[1, 2], [3, 4]]], {"masks": torch.ones(1, 2, 3)}, r"masks \(1, 2, 3\), expected"),
-        ("pointing_game", [[[1, 2], [3, 4]]], {"masks": torch.ones(1, 2, 2), "tolerance": 1}, "tolerance is 1"),
+        (
+            "pointing_game",
+            [[[1, 2], [3, 4]]],
+            {"masks": torch.ones(1, 2, 2), "tolerance": 1},
+            "tolerance is 1",
+        ),
         ("road", [[[1, 2], [3, 4]]], {"shares": (1.0,)}, "shares are"),
         ("infidelity", [[[1, 2], [3, 4]]], {"samples": 0}, "infidelity: 0 samples"),
         ("sensitivity_max", [[[1, 2], [3, 4]]], {"radius": 0}, "sensitivity_max: 5 samples of size 0"),

@@ -6,9 +6,9 @@ import torch
 from tiny_networks import Linear
 
 from medtl_core.errors import MedtlError
-from medtl_core.explanation.counterfactual import counterfactual
-from medtl_core.explanation.prototypes import prototypes
-from medtl_core.explanation.surrogate_tree import surrogate_tree
+from medtl_core.explanation.counterfactuals import counterfactual
+from medtl_core.explanation.nearest_cases import prototypes
+from medtl_core.explanation.surrogates import surrogate_tree
 
 RNG = np.random.default_rng(0)
 
@@ -17,11 +17,15 @@ def test_a_surrogate_tree_finds_a_rule_and_no_rule_in_noise():
     features = RNG.random((400, 3))
     predicted = (features[:, 1] > 0.4).astype(int)
     found = surrogate_tree(features, ["area", "brightness", "contrast"], predicted, max_depth=4)
-    assert found.fidelity > 0.97 and found.depth == 1 and found.leaves == 2
-    assert "brightness" in found.rules and "area" not in found.rules
+    assert found.fidelity > 0.97
+    assert found.depth == 1
+    assert found.leaves == 2
+    assert "brightness" in found.rules
+    assert "area" not in found.rules
     assert found.majority == pytest.approx(0.6, abs=0.1)
     noise = surrogate_tree(features, ["a", "b", "c"], RNG.integers(0, 2, 400), max_depth=2, seed=1)
-    assert noise.fidelity < 0.65 and noise.depth <= 2
+    assert noise.fidelity < 0.65
+    assert noise.depth <= 2
 
 
 def test_prototypes_are_the_nearest_by_hand():
@@ -39,7 +43,8 @@ def test_a_counterfactual_reports_what_the_translation_does():
     found = counterfactual(network, x, lambda images: images * torch.tensor([0.0, 1.0]))
     before, after = 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))
     assert found.change_of_probability.tolist()[0] == pytest.approx([before - after, after - before])
-    assert found.mean_change.tolist() == [0.5] and network.training
+    assert found.mean_change.tolist() == [0.5]
+    assert network.training
     with pytest.raises(MedtlError, match="translate gives"):
         counterfactual(network, x, lambda images: images[..., :1])
 

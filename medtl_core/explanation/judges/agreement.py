@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from medtl_core.errors import MedtlError
-from medtl_core.explanation.explain import Explanation
+from medtl_core.explanation.explaining import Explanation
 from medtl_core.explanation.judges.judgement import Case, Judgement
 from medtl_core.explanation.judges.likeness import spearman
 

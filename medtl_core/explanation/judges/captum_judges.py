@@ -10,7 +10,7 @@ from captum.metrics import sensitivity_max as captum_sensitivity
 from torch import Tensor
 
 from medtl_core.errors import MedtlError
-from medtl_core.explanation.explain import explain
+from medtl_core.explanation.explaining import explain
 from medtl_core.explanation.judges.judgement import Case, Judgement
 
 
@@ -52,7 +52,8 @@ def sensitivity_max(case: Case, *, seed: int = 0, samples: int = 5, radius: floa
     def perturb(inputs: Any, *_: Any) -> Tensor:
         images = inputs[0] if isinstance(inputs, tuple) else inputs
         # captum hands over each image `samples` times in a row.
-        return images + shifts.repeat(len(images) // samples, 1, 1, 1)
+        moved: Tensor = images + shifts.repeat(len(images) // samples, 1, 1, 1)
+        return moved
 
     def again(inputs: Any, target: Tensor) -> tuple[Tensor]:
         images = inputs[0] if isinstance(inputs, tuple) else inputs

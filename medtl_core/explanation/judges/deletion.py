@@ -16,13 +16,17 @@ from medtl_core.explanation.judges.judgement import Case, Judgement, ranked_pixe
 def deletion(case: Case, *, steps: int = 20, baseline: str = "mean") -> Judgement:
     """Area under the target's probability while the image turns into its baseline, in `steps` equal steps."""
     curve = _curve(case, case.x, baseline_of(case.x, baseline), steps)
-    return Judgement("deletion", _area(curve), "lower", {"curve": curve, "baseline": baseline, "steps": steps})
+    return Judgement(
+        "deletion", _area(curve), "lower", {"curve": curve, "baseline": baseline, "steps": steps}
+    )
 
 
 def insertion(case: Case, *, steps: int = 20, baseline: str = "blur") -> Judgement:
     """Area under the target's probability while the baseline turns into the image, in `steps` equal steps."""
     curve = _curve(case, baseline_of(case.x, baseline), case.x, steps)
-    return Judgement("insertion", _area(curve), "higher", {"curve": curve, "baseline": baseline, "steps": steps})
+    return Judgement(
+        "insertion", _area(curve), "higher", {"curve": curve, "baseline": baseline, "steps": steps}
+    )
 
 
 def _curve(case: Case, start: Tensor, end: Tensor, steps: int) -> Tensor:

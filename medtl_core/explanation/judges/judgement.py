@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medtl_core.errors import MedtlError
-from medtl_core.explanation.explain import Explanation
+from medtl_core.explanation.explaining import Explanation
 from medtl_core.explanation.untouched import target_of
 
 
@@ -56,7 +56,7 @@ def checked_case(
         inside = masks.to(x.device) > 0
         if empty := [i for i in range(len(x)) if not bool(inside[i].any())]:
             raise MedtlError(
-                f"judge: the mask of image {empty[0]} is empty, expected at least one pixel; leave such images out"
+                f"judge: the mask of image {empty[0]} is empty, expected a pixel or more; leave it out"
             )
     return Case(network, x, target_of(network, x, target), explanation, inside)
 

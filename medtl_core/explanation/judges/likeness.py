@@ -30,5 +30,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
             values.append(float("nan"))
             continue
         first, second = ((map_ - map_.min()) / (map_.max() - map_.min()) for map_ in pair)
-        values.append(float(structural_similarity(first, second, data_range=1.0, win_size=window)))
+        values.append(_similarity(first, second, window))
     return torch.tensor(values, dtype=torch.float64)
+
+
+def _similarity(first: np.ndarray, second: np.ndarray, window: int) -> float:
+    return float(structural_similarity(first, second, data_range=1.0, win_size=window))  # type: ignore[no-untyped-call]

@@ -31,7 +31,12 @@ def road(case: Case, *, seed: int = 0, shares: tuple[float, ...] = SHARES, noise
     for share in shares:
         count = max(1, round(share * pixels))
         most, least = (
-            target_probability(case, impute(case.x, _removed(order, chosen).view_as(case.explanation.maps), seed=seed, noise=noise))
+            target_probability(
+                case,
+                impute(
+                    case.x, _removed(order, chosen).view_as(case.explanation.maps), seed=seed, noise=noise
+                ),
+            )
             for chosen in (slice(count), slice(pixels - count, None))
         )
         gaps.append((least - most).cpu())

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from medtl_core.errors import MedtlError
-from medtl_core.explanation.explain import Explanation
+from medtl_core.explanation.explaining import Explanation
 from medtl_core.explanation.judges.agreement import agreement
 from medtl_core.explanation.judges.captum_judges import infidelity, sensitivity_max
 from medtl_core.explanation.judges.deletion import deletion, insertion
@@ -77,7 +77,9 @@ def judge(
     if name not in JUDGES:
         raise MedtlError(f"judge: {name!r}, expected one of {', '.join(JUDGES)}")
     chosen = JUDGES[name]
-    known = [p.name for p in inspect.signature(chosen.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = [
+        p.name for p in inspect.signature(chosen.function).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
     if unknown := sorted(set(options) - set(known)):
         raise MedtlError(
             f"judge: {name} has no option {unknown[0]!r}, expected one of: {', '.join(known) or 'none'}"

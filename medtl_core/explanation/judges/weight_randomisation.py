@@ -11,7 +11,7 @@ from torch import nn
 from medtl_core.backbones.stages import stage_names
 from medtl_core.backbones.zoo import head_of
 from medtl_core.errors import MedtlError
-from medtl_core.explanation.explain import explain
+from medtl_core.explanation.explaining import explain
 from medtl_core.explanation.judges.judgement import Case, Judgement
 from medtl_core.explanation.judges.likeness import spearman, ssim
 

@@ -25,7 +25,9 @@ def prototypes(features: np.ndarray, training: np.ndarray, *, k: int = 3) -> Pro
     for other shapes and k out of range.
     """
     if features.ndim != 2 or training.ndim != 2 or features.shape[1] != training.shape[1]:
-        raise MedtlError(f"prototypes: features {features.shape}, training {training.shape}; expected (N, D), (M, D)")
+        raise MedtlError(
+            f"prototypes: features {features.shape}, training {training.shape}; expected (N, D), (M, D)"
+        )
     if not 1 <= k <= len(training):
         raise MedtlError(f"prototypes: k is {k}, expected 1 to {len(training)}, the training cases")
     distance, index = NearestNeighbors(n_neighbors=k).fit(training).kneighbors(features)

@@ -33,7 +33,7 @@ def counterfactual(network: nn.Module, x: Tensor, translate: Callable[[Tensor], 
         images = translate(x)
         if images.shape != x.shape:
             raise MedtlError(
-                f"counterfactual: translate gives {tuple(images.shape)}, expected {tuple(x.shape)} as its input"
+                f"counterfactual: translate gives {tuple(images.shape)}, expected {tuple(x.shape)}"
             )
         change = network(images).softmax(1) - network(x).softmax(1)
     return Counterfactual(images, change, (images - x).abs().mean((1, 2, 3)))
