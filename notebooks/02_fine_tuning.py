@@ -66,7 +66,9 @@ batch_size: int = 32  # images a step; 4 to 512
 learning_rate: float = 0.003  # AdamW's learning rate for whole networks, without pilots; 0.000001 to 0.1
 pilot_seeds: int = 0  # pilot runs for each learning rate of the grid, 0 for the rate above; 0 to 10
 cut_after: str = "blocks.3.2"  # block after which the study's networks end, empty for whole ones; any
-scratch_networks: list[str] = ["scratch_small"]  # what training from scratch may choose from (scratch_large); any
+scratch_networks: list[str] = [
+    "scratch_small"
+]  # what training from scratch may choose from (scratch_large); any
 variants: list[str] = ["random_probe"]  # further arms at the smallest size, named in the study's section; any
 backbones: list[str] = ["tf_efficientnet_lite0"]  # networks whose frozen features are compared; a network
 related: str = "phantoms_shift"  # ARCHIVE or ARCHIVE:DOMAIN to pretrain on, of the same field; a source

@@ -64,8 +64,13 @@ patience: int = 0  # steps without a better epoch after which training ends, 0 f
 batch_size: int = 32  # images a step; 4 to 512
 learning_rate: float = 0.003  # AdamW's learning rate, of every arm; 0.000001 to 0.1
 arms: list[str] = ["basic"]  # policies of the first study, named in its section; any
-studies: list[str] = ["transforms", "robustness"]  # what is measured here, the rest is shown from the reference; any
-pool: list[str] = ["phantoms_basic"]  # ARCHIVE or ARCHIVE:DOMAIN of further images in the unlabelled pool; a source
+studies: list[str] = [
+    "transforms",
+    "robustness",
+]  # what is measured here, the rest is shown from the reference; any
+pool: list[str] = [
+    "phantoms_basic"
+]  # ARCHIVE or ARCHIVE:DOMAIN of further images in the unlabelled pool; a source
 
 # %% [markdown]
 # ## Set-up
@@ -137,7 +142,17 @@ LABELS = {
     "breast_ultrasound_128": "breast ultrasound",
     "white_blood_cells_96": "white blood cells",
 }
-STUDIES = "transforms strength sizes memory robustness diversity sides factorial web".split()
+STUDIES = [
+    "transforms",
+    "strength",
+    "sizes",
+    "memory",
+    "robustness",
+    "diversity",
+    "sides",
+    "factorial",
+    "web",
+]
 if unknown := sorted(set(studies) - set(STUDIES)):
     raise errors.MedtlError(
         f"studies: found {unknown[0]!r}, expected some of {', '.join(STUDIES)}; change -p studies"
@@ -257,7 +272,10 @@ def rotate_by_hand(image: np.ndarray, degrees: float) -> np.ndarray:
 
 corner = np.zeros((5, 5))
 corner[0, 4] = 1.0  # top right
-print("a quarter turn anticlockwise takes the top right corner to the top left:", rotate_by_hand(corner, 90)[0, 0] > 0.99)
+print(
+    "a quarter turn anticlockwise takes the top right corner to the top left:",
+    rotate_by_hand(corner, 90)[0, 0] > 0.99,
+)
 grey = look[0, 0].cpu().numpy()
 show.strip(
     [grey, rotate_by_hand(grey, 15), rotate_by_hand(grey, 30), grey[:, ::-1]],
@@ -292,7 +310,10 @@ SIDE = 56
 rng = np.random.default_rng(0)
 unit = elastic_by_hand(SIDE, sigma=8.0, alpha=1.0, rng=rng)
 amounts = [0.0, 60.0, 136.0, 400.0]
-table = {"alpha": amounts, "smallest determinant": [round(smallest_determinant(a * unit), 2) for a in amounts]}
+table = {
+    "alpha": amounts,
+    "smallest determinant": [round(smallest_determinant(a * unit), 2) for a in amounts],
+}
 show.TextTable(table)
 
 # %% [markdown]
@@ -599,12 +620,17 @@ show.side_by_side(show.plot_arms, strengths, "auroc", notebook=NOTEBOOK, study="
 def size_trial(arm: str, seed: int, n: int) -> dict:
     found = fitted(arm, n, seed)
     truth = archive.labels[TEST]
-    under = [evaluation.auroc(truth, found[f"{kind} {level}"]) for kind, levels in SHIFTS.items() for level in levels]
+    under = [
+        evaluation.auroc(truth, found[f"{kind} {level}"])
+        for kind, levels in SHIFTS.items()
+        for level in levels
+    ]
     return {**measured(found, n, seed), "shifted_auroc": float(np.mean(under))}
 
 
 def worth(arm: str, seed: int) -> dict:
     """Doublings of the training set that would bring the control to this arm's AUROC at the smallest size."""
+
     def test(policy: str, n: int) -> float:
         return evaluation.auroc(archive.labels[TEST], fitted(policy, n, seed)["scores"])
 
@@ -695,6 +721,7 @@ def vendi(features: np.ndarray) -> float:
 
 def coverage(made: np.ndarray, held_out: np.ndarray, k: int = 5) -> float:
     """Share of the held-out rows with a made row nearer than their own k-th neighbour."""
+
     def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.sqrt(np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0))
 
@@ -702,7 +729,8 @@ def coverage(made: np.ndarray, held_out: np.ndarray, k: int = 5) -> float:
     return float((distance(held_out, made).min(axis=1) < radius).mean())
 
 
-assert np.isclose(vendi(np.eye(4)), 4) and np.isclose(vendi(np.ones((4, 3))), 1)
+assert np.isclose(vendi(np.eye(4)), 4)
+assert np.isclose(vendi(np.ones((4, 3))), 1)
 COPIES = 4
 
 
@@ -806,7 +834,14 @@ def corner_of(start: str, tuning: str, policy: str, seed: int) -> dict:
     train, val, test = (pixels(cases(part, n, seed)) for part in ("train", "val", "test"))
     if tuning == "full":
         done = training.fit(
-            model.network, policies.FULL, train, val, model.normalisation, config, seed=seed, augmentation=changed
+            model.network,
+            policies.FULL,
+            train,
+            val,
+            model.normalisation,
+            config,
+            seed=seed,
+            augmentation=changed,
         )
         return {"scores": training.predict(model.network, test, model.normalisation),
                 "best_step_share": np.array(done.best_epoch / config.epochs)}  # fmt: skip
@@ -880,12 +915,20 @@ def synergy(arm: str, seed: int) -> dict:
 
 
 START, TUNING, CHANGE = ["pretrained", "random"], ["full", "probe"], ["basic", "repeated"]
-starts = run_if("initialisation", by_start, START, factors={"tuning": TUNING, "policy": CHANGE}, part_of="factorial")
+starts = run_if(
+    "initialisation", by_start, START, factors={"tuning": TUNING, "policy": CHANGE}, part_of="factorial"
+)
 run_if("tuning", by_tuning, TUNING, factors={"start": START, "policy": CHANGE}, part_of="factorial")
 run_if("augmented", by_policy, CHANGE, factors={"start": START, "tuning": TUNING}, part_of="factorial")
 together = run_if("synergy", synergy, TUNING, part_of="factorial")
 show.side_by_side(
-    show.plot_arms, together, "interaction", notebook=NOTEBOOK, study="synergy", labels=LABELS, bounds=(-1.0, 1.0)
+    show.plot_arms,
+    together,
+    "interaction",
+    notebook=NOTEBOOK,
+    study="synergy",
+    labels=LABELS,
+    bounds=(-1.0, 1.0),
 )
 
 # %% [markdown]
@@ -917,7 +960,9 @@ def pool_features(name: str, seed: int) -> dict:
     index = np.random.default_rng(seed).permutation(index)[:1000]
     found = data.DeviceDataset.from_archive(source, index, device, size=image_size)
     x = found.images.float() / 255
-    return {"features": deep_features(x if archive.channels == 3 or x.shape[1] == 1 else x.mean(1, keepdim=True))}
+    return {
+        "features": deep_features(x if archive.channels == 3 or x.shape[1] == 1 else x.mean(1, keepdim=True))
+    }
 
 
 @study.Study.artifact
@@ -952,7 +997,10 @@ def web(arm: str, seed: int) -> dict:
         if arm == "random_images":
             picked = np.random.default_rng(seed).permutation(len(around))[:n]
         in_domain = float((picked < len(rest["features"])).mean())
-        features, labels = np.concatenate([features, around[picked]]), np.concatenate([labels, guess[picked].argmax(1)])
+        features, labels = (
+            np.concatenate([features, around[picked]]),
+            np.concatenate([labels, guess[picked].argmax(1)]),
+        )
     predict = probe_on(features, labels)
     scores = predict(test["features"])
     auroc = evaluation.auroc(test["labels"], scores)
@@ -1069,7 +1117,9 @@ check_1 = show.Check(
     wants="a function of (h, w, H, W) that returns the weight of the first label",
     cases=[((10, 20, 40, 40), 1 - 200 / 1600), ((8, 8, 16, 16), 1 - 64 / 256)],
     misconceptions=[
-        show.Misconception(lambda h, w, H, W: h * w / (H * W), "that is the weight of the image that was pasted"),
+        show.Misconception(
+            lambda h, w, H, W: h * w / (H * W), "that is the weight of the image that was pasted"
+        ),
         show.Misconception(lambda h, w, H, W: 1 - h / H, "area counts, not the side"),
         show.Misconception(lambda h, w, H, W: 0.5, "the weights follow the area"),
     ],
@@ -1090,7 +1140,9 @@ check_2 = show.Check(
     wants="a function of L that returns the largest amplitude without a fold",
     cases=[((10.0,), 10.0 / (2 * np.pi)), ((64.0,), 64.0 / (2 * np.pi))],
     misconceptions=[
-        show.Misconception(lambda L: L / 2, "neighbours meet long before the displacement reaches half a period"),
+        show.Misconception(
+            lambda L: L / 2, "neighbours meet long before the displacement reaches half a period"
+        ),
         show.Misconception(lambda L: L / np.pi, "the derivative of the sine brings a factor of 2 pi"),
         show.Misconception(lambda L: 2 * np.pi / L, "that is the slope for a = 1; solve it for a"),
     ],
@@ -1111,7 +1163,9 @@ check_3 = show.Check(
     wants="a function of (a, p, g, b) that returns the interaction",
     cases=[((0.7, 0.8, 0.75, 0.85), 0.0), ((0.7, 0.8, 0.75, 0.81), -0.04), ((0.6, 0.7, 0.65, 0.9), 0.15)],
     misconceptions=[
-        show.Misconception(lambda a, p, g, b: b - a, "that is the gain of both; subtract what each gains alone"),
+        show.Misconception(
+            lambda a, p, g, b: b - a, "that is the gain of both; subtract what each gains alone"
+        ),
         show.Misconception(lambda a, p, g, b: b - max(p, g), "better than either alone is not yet a synergy"),
         show.Misconception(lambda a, p, g, b: b - p - g, "each gain is counted from a"),
     ],

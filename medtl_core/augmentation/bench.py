@@ -58,6 +58,7 @@ def _row(name: str, seconds: float, reference: float, target: float, of: str) ->
         "name": f"{name} {SIZE} px",
         "ratio": seconds / reference,
         "of": of,
+        "cost": True,
         "target": target,
         "images_per_second": BATCH / seconds,
         "reference_images_per_second": BATCH / reference,

@@ -47,19 +47,20 @@ def start(
 
 @app.command()
 def bench(json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
-    """Measure the training loop against the bare step rate, and augmentation against a training step."""
+    """Measure the training loop, augmentation and explanations against what they are bounded by."""
     from medtl_core.augmentation.bench import run as measure_augmentation
+    from medtl_core.explanation.bench import run as measure_explanation
     from medtl_core.training.bench import run as measure_loop
 
-    rows = measure_loop() + measure_augmentation()
+    rows = measure_loop() + measure_augmentation() + measure_explanation()
     if json:
         print(json_text.dumps(rows, indent=1))
         return
     for row in rows:
-        # A rate should reach its target, a cost stay below it.
-        of, goal = (row["of"], "at most ") if "of" in row else ("of the bare step rate", "")
+        goal = "at most " if row.get("cost") else ""
         print(
-            f"{row['name']}: {row['ratio']:.2f} {of} (target {goal}{row['target']}), "
+            f"{row['name']}: {row['ratio']:.2f} {row.get('of', 'of the bare step rate')} "
+            f"(target {goal}{row['target']}), "
             f"{row['images_per_second']:.0f} images/s, {row['threads']} threads, {row['device']}"
         )
 

@@ -31,7 +31,7 @@ def test_what_was_compared_where_by_how_much_and_how_sure(said, claim, rule, pai
     [
         (-0.1, 0.005, "The opposite of the statement is shown."),
         (0.0, 0.05, "The effect falls short of the smallest one that the statement needs."),
-        (0.0, 0.005, "This leaves the statement open: only an effect of .017 or more would have been found with a power of 80 %."),
+        (0.0, 0.005, "only an effect of .017 or more would have been found with a power of 80 %."),
     ],
 )
 def test_what_it_means(said, claim, rule, pairs, exactly, effect, margin, end):
