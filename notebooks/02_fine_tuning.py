@@ -45,8 +45,7 @@ show.statements_table("02_fine_tuning")
 # ## Parameters
 #
 # The defaults are the `smoke` profile: digital phantoms, three seeds, one training size, half a minute. That is
-# enough to train a network from random and from pretrained weights and to see the difference. What takes longer
-# (several training sizes, more ways of tuning, other sources of weights, other networks) is shown from the reference
+# enough to train a small network from nothing and a large one from pretrained weights. What takes longer (several training sizes, more ways of tuning, other sources of weights, other networks) is shown from the reference
 # run. `medtl run 02_fine_tuning --profile teach` trains it all; `-p dataset=breastmnist -p seeds=5` changes single
 # values, after checking each against the type and range given here.
 
@@ -126,6 +125,8 @@ LABELS = {
     "vgg16": "VGG-16",
     "chest_xray_64": "chest X-rays",
     "breastmnist": "breast ultrasound (BreastMNIST)",
+    "breast_ultrasound_128": "breast ultrasound",
+    "white_blood_cells_96": "white blood cells",
 }
 device = study.select_device()
 study.seed_everything(0)
@@ -919,7 +920,7 @@ smallest = records[records.n == train_sizes[0]]
 if others:
     smallest = pd.concat([smallest, learning_curve(others, train_sizes[:1])])
 CURVE = {"notebook": NOTEBOOK, "study": "learning_curve", "labels": LABELS}
-show.side_by_side(show.plot_arms, records, "auroc", by="n", arms=MAIN, **CURVE)
+show.side_by_side(show.plot_curves, records, "auroc", "n", x_scale="log2", arms=MAIN, **CURVE)
 
 # %% [markdown]
 # *Which learning rate did the pilots choose?* And was the budget long enough? A "no" in the last column says that in
@@ -952,7 +953,7 @@ show.in_both_runs(show.difference_sentence, records, "full", "scratch", "auroc",
 
 # %% tags=["nbval-ignore-output"]
 for metric in ("generalisation_gap", "train_accuracy"):
-    display(show.side_by_side(show.plot_arms, records, metric, by="n", arms=MAIN, **CURVE))
+    display(show.side_by_side(show.plot_curves, records, metric, "n", x_scale="log2", arms=MAIN, **CURVE))
 
 # %% [markdown]
 # ### Is transfer better than scratch (C006), and frozen worse than tuned (C021)?
@@ -978,7 +979,11 @@ if seeds > 1:
     hand = paired_interval_by_hand(per_seed["full"], per_seed["scratch"])
     assert np.allclose(hand, (package.estimate, package.low, package.high))
 PAIRS = [("full", "scratch"), ("linear_probe", "scratch"), ("full", "linear_probe")]
-show.side_by_side(show.plot_differences, records, PAIRS, "auroc", by="n", claim="C006", **CURVE)
+SHOWN = [64, 128]  # sizes that all data sets of the reference have
+show.side_by_side(
+    show.plot_differences, records, PAIRS, "auroc", by="n", claim="C006",
+    where=lambda table: table.n.isin([*SHOWN, *train_sizes]), **CURVE,
+)  # fmt: skip
 
 # %% [markdown]
 # The grey band is the smallest effect that the register calls interesting. An interval to the right of it is what the
@@ -1179,7 +1184,9 @@ per_case = study.Study(
 FLIPS = {"notebook": NOTEBOOK, "study": "consequences", "labels": LABELS}
 for metric, bounds in {"negative_flips": (0.0, 1.0), "net_flips": (-1.0, 1.0)}.items():
     display(
-        show.side_by_side(show.plot_arms, per_case, metric, by="n", arms=["full"], bounds=bounds, **FLIPS)
+        show.side_by_side(
+            show.plot_curves, per_case, metric, "n", x_scale="log2", arms=["full"], bounds=bounds, **FLIPS
+        )
     )
 
 # %% [markdown]
@@ -1210,7 +1217,9 @@ deferral = study.Study(
     "deferral", trial=team, arms=["reader", "model", "team"], factors={"reader": [0.7, 0.8, 0.9]}, **place
 ).run(False, workers=1)
 DEFERRAL = {"notebook": NOTEBOOK, "study": "deferral", "labels": LABELS}
-show.side_by_side(show.plot_arms, deferral, "accuracy", by="reader", **DEFERRAL)
+show.side_by_side(
+    show.plot_arms, deferral, "accuracy", by="reader", where=lambda table: table.reader == 0.8, **DEFERRAL
+)
 
 # %% tags=["nbval-ignore-output"]
 for other in ("reader", "model"):
@@ -1221,8 +1230,8 @@ for other in ("reader", "model"):
     )
 
 # %% [markdown]
-# The team beats the reader exactly where the network, on the half that it is surest of, is right more often than the
-# reader: that accuracy is the *threshold* in the records. A weaker reader may still do worse in the team than the
+# The figure takes a reader who is right in four cases of five. The team beats a reader exactly where the network, on the
+# half that it is surest of, is right more often: that accuracy is the *threshold* in the records. A weaker reader may still do worse in the team than the
 # network does alone. "A promising aid for those who read images" is therefore true for some pairs of reader and network
 # and false for others, and a reader whose mistakes fall on the same hard cases would gain less.
 #
@@ -1230,7 +1239,7 @@ for other in ("reader", "model"):
 # probability and the observed share of right answers; 0 is perfect (C097).
 
 # %% tags=["nbval-ignore-output"]
-show.side_by_side(show.plot_arms, records, "ece", by="n", arms=MAIN, **CURVE)
+show.side_by_side(show.plot_curves, records, "ece", "n", x_scale="log2", arms=MAIN, **CURVE)
 
 # %% [markdown]
 # *Does confidence sort the cases?* For this run, at the largest size and pooled over seeds: on the left the
@@ -1290,8 +1299,7 @@ show.notebook_verdicts(NOTEBOOK)
 # ## What this does not show
 #
 # - **One backbone, small images.** The default network is small and its inputs are far below the resolution that it
-#   was trained at. Larger networks and larger images may behave differently; the families are compared in the rest of
-#   the project.
+#   was trained at. Larger networks and larger images may behave differently.
 # - **Small numbers of seeds and cases.** The interval over seeds speaks about repeating the training on this data set.
 #   It does not speak about other hospitals. Where the test set is small, the choice of test cases adds uncertainty of
 #   its own.
@@ -1301,8 +1309,7 @@ show.notebook_verdicts(NOTEBOOK)
 # - **A small grid.** Three learning rates and no other search: a better recipe may exist for every arm.
 # - **The counter-evidence.** Raghu et al. (2019), whom the survey does not cite, trained on hundreds of thousands of
 #   retinal images and found next to no gain from ImageNet weights at that size, and that what is reused sits in the
-#   lowest layers (I15). Whether the gain shrinks with the training size is therefore part of the rule for C006, and not an
-#   afterthought.
+#   lowest layers (I15). Whether the gain shrinks with the training size is therefore part of the rule for C006.
 # - **Phantoms.** Their lesions are drawn by a program. A network that does well on them has learnt that program.
 #
 # ## Exercises

@@ -86,11 +86,11 @@ import torch
 from scipy import ndimage
 from sklearn import linear_model, preprocessing
 
+# %% tags=["nbval-ignore-output"]
 from medtl_core import augmentation as augment
 from medtl_core import backbones as networks
 from medtl_core import data, errors, evaluation, evidence, study, training, truncation
 
-# %% tags=["nbval-ignore-output"]
 show.use_style()
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 policies = training.policies
