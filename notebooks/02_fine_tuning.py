@@ -1144,17 +1144,18 @@ families = study.Study(
 if len(had) > 1:
     study.Study("networks", trial=network_of, arms=had, **place).run(False, workers=1)
 FAMILIES = {"notebook": NOTEBOOK, "study": "families", "labels": LABELS, "reference": BROAD}
-show.side_by_side(show.plot_arms, families, "auroc", by="backbone", **FAMILIES)
+show.side_by_side(show.plot_arms, families, "auroc", by="backbone", datasets=["chest_xray_64"], **FAMILIES)
 
 # %% tags=["nbval-ignore-output"]
-show.side_by_side(show.plot_arms, families, "effective_rank", by="backbone", **FAMILIES)
+show.side_by_side(
+    show.plot_arms, families, "effective_rank", by="backbone", datasets=["chest_xray_64"], **FAMILIES
+)
 
 # %% [markdown]
-# The upper figure says whether the *weights* carry features. On the chest X-rays pretrained features lead for all
-# three networks. On BreastMNIST they lead clearly for one; for VGG-16 the random features do no worse. The lower
-# figure says how many directions the features span. The two do not go together: random features can span more
-# directions than pretrained ones, and VGG-16, with the fewest, is among the best on the chest X-rays. Many directions
-# are not yet useful directions.
+# The upper figure says whether the *weights* carry features: on the chest X-rays pretrained features lead for all three
+# networks. The lower figure says how many directions the features span. The two do not go together: random features
+# can span more directions than pretrained ones, and VGG-16, with the fewest, is among the best. Many directions are
+# not yet useful directions.
 #
 # ## What it means for a case
 #

@@ -37,14 +37,13 @@ def with_places(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Records with a column `data set` where they are of several, and `by` with it in front.
 
-    A data set's domains are named where it has several, and its configurations where they differ.
+    A data set's domains are named where it has several, and its configurations where its own differ.
     """
     columns = [name for name in (*_PLACES, _CONFIGURATION) if name in chosen and name not in by]
     places = list(chosen[columns].itertuples(index=False, name=None))
     if len(set(places)) < 2:
         return chosen, by
     datasets = {place: dict(zip(columns, place, strict=True)) for place in dict.fromkeys(places)}
-    settings = _settings([str(parts.get(_CONFIGURATION, "")) for parts in datasets.values()], labels)
     names = {}
     for place, parts in datasets.items():
         source, target = parts.get("source_domain", ""), parts.get("target_domain", "")
@@ -52,6 +51,7 @@ def with_places(
         twice = len({(other.get("source_domain"), other.get("target_domain")) for other in others}) > 1
         domains = (source, target) if twice else ("", "")
         name = place_in_words(parts.get("dataset", ""), domains[0], domains[1], labels)
+        settings = _settings([str(other.get(_CONFIGURATION, "")) for other in others], labels)
         names[place] = name + settings[str(parts.get(_CONFIGURATION, ""))]
     return chosen.assign(**{PLACE: [names[place] for place in places]}), [PLACE, *by]
 

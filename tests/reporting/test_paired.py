@@ -150,3 +150,11 @@ def test_what_is_not_there_is_named(two_sizes, arguments, said):
 def test_a_table_that_is_none_of_records(two_sizes):
     with pytest.raises(MedtlError, match="no column 'seed'"):
         select(two_sizes.drop(columns="seed"), "auroc")
+
+
+def test_data_sets_with_a_configuration_each_go_by_their_names_alone(frame, pairs):
+    both = frame(
+        pairs([0.1, 0.2], configuration={"sizes": [32, 64]}),
+        pairs([0.3, 0.4], dataset="other", configuration={"sizes": [64]}),
+    )
+    assert arm_table(both, "auroc")["data set"].unique().tolist() == ["breastmnist", "other"]
