@@ -25,7 +25,7 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: torc
     share = torch.rand(len(real), generator=generator, device=generator.device).to(real)
     share = share.view(-1, *[1] * (real.ndim - 1))
     points = real + share * (fake.detach() - real)
-    slope = torch.linalg.vector_norm(_gradient(critic, points).flatten(1), dim=1)
+    slope: Tensor = torch.linalg.vector_norm(_gradient(critic, points).flatten(1), dim=1)
     return (slope - 1).square().mean()
 
 
