@@ -96,8 +96,8 @@ def train_attention_cyclegan(
     x_masks: float (N, 1, H, W) in 0 to 1, what has to be changed in images of X; x_annotated: bool (N,),
     which of them have a mask (None: all). Supervision of their maps, agreement of the maps there and back,
     and sparsity of the maps of Y and of the images without mask are after Chen et al. 2018; that Xu et al.
-    2019 mean this is our reading. Seeds and checkpoints as in `train_gan`; `attention_x` and `attention_y` in the
-    history are mean maps.
+    2019 mean this is our reading. Seeds and checkpoints as in `train_gan`; `attention_x` and `attention_y` in
+    the history are mean maps.
 
     Raises MedtlError as `train_gan`, and for sets or masks that do not fit together.
     """

@@ -57,8 +57,9 @@ def train_pix2pix(
     """Train a generator from inputs (N, A, H, W) to the targets (N, B, H, W) at the same positions.
 
     Both are float in 0 to 1. discriminator: input and output as one image (N, A + B, H, W) in -1 to 1 ->
-    logits; its loss is halved as in the paper. The generator's noise is its dropout, which is off afterwards. Seeds and checkpoints as in
-    `train_gan`. In the history, `l1` is the mean absolute difference from the target in values of -1 to 1.
+    logits; its loss is halved as in the paper. The generator's noise is its dropout, which is off afterwards.
+    Seeds and checkpoints as in `train_gan`. In the history, `l1` is the mean absolute difference from the
+    target in values of -1 to 1.
 
     Raises MedtlError as `train_gan`, and where inputs and targets differ in number or size.
     """
