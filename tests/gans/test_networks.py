@@ -7,7 +7,7 @@ from torch import nn
 from medtl_core.errors import MedtlError
 from medtl_core.gans import networks
 from medtl_core.gans.networks.convolutional import halvings
-from medtl_core.gans.networks.initialise import require_size
+from medtl_core.gans.networks.starting_weights import require_size
 
 SIZES = range(16, 129, 4)
 

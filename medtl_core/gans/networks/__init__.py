@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "conditional": ["ConditionalGenerator", "TwoHeadDiscriminator"],
         "convolutional": ["ConvolutionalDiscriminator", "ConvolutionalGenerator"],
         "fully_connected": ["MLPDiscriminator", "MLPGenerator"],
-        "initialise": ["initialise"],
+        "starting_weights": ["initialise"],
         "latent": ["LatentGenerator"],
         "patch_discriminator": ["PatchDiscriminator"],
         "resnet": ["ResNetGenerator"],

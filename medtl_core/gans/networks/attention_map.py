@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medtl_core.gans.networks.initialise import initialise, require_counts
 from medtl_core.gans.networks.resnet import ResidualBlock, convolution
+from medtl_core.gans.networks.starting_weights import initialise, require_counts
 
 
 class AttentionNetwork(nn.Module):

@@ -8,7 +8,7 @@ from medtl_core.gans.networks.convolutional import (
     ConvolutionalDiscriminator,
     ConvolutionalGenerator,
 )
-from medtl_core.gans.networks.initialise import initialise
+from medtl_core.gans.networks.starting_weights import initialise
 
 
 class ConditionalGenerator(ConvolutionalGenerator):

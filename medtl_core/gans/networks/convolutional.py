@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from medtl_core.gans.networks.initialise import initialise, require_counts, require_size
 from medtl_core.gans.networks.latent import LatentGenerator
+from medtl_core.gans.networks.starting_weights import initialise, require_counts, require_size
 
 
 class ConvolutionalGenerator(LatentGenerator):

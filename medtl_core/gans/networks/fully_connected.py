@@ -6,8 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from medtl_core.gans.networks.initialise import initialise, require_counts
 from medtl_core.gans.networks.latent import LatentGenerator
+from medtl_core.gans.networks.starting_weights import initialise, require_counts
 
 
 class MLPGenerator(LatentGenerator):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from medtl_core.errors import MedtlError
-from medtl_core.gans.networks.initialise import initialise, require_counts
+from medtl_core.gans.networks.starting_weights import initialise, require_counts
 
 NORMS = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}
 

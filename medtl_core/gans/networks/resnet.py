@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from medtl_core.gans.networks.initialise import initialise, require_counts
+from medtl_core.gans.networks.starting_weights import initialise, require_counts
 
 
 class ResidualBlock(nn.Module):

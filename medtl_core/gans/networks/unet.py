@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from medtl_core.gans.networks.initialise import initialise, require_counts, require_size
+from medtl_core.gans.networks.starting_weights import initialise, require_counts, require_size
 
 WIDEST = 8  # channels of the deepest maps, as a multiple of the first
 NOISY = 3  # levels of the decoder with dropout, the paper's source of noise

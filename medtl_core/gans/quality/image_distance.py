@@ -53,9 +53,9 @@ def distance_to_real(
     Each draw halves the real images, patients (`groups` (N,)) kept together, and compares one half with as
     many generated images (value), with the other half (floor) and with the other half blurred. Value, floor
     and blurred are means over the draws, all for the same number of cases, so that the bias of FID is the
-    same in all. The interval holds the middle `confidence` of the draws: a half drawn without replacement varies
-    around the whole as the whole does around the truth (Shao & Wu 1989). It is too wide where M differs from
-    N. It covers the choice of images, not another training of generator or encoder.
+    same in all. The interval holds the middle `confidence` of the draws: a half drawn without replacement
+    varies around the whole as the whole does around the truth (Shao & Wu 1989). It is too wide where M
+    differs from N. It covers the choice of images, not another training of generator or encoder.
 
     Raises MedtlError where the encoder does not rank known images rightly in this measure, for images as
     `inner_images` and fewer than 4 of them, and for fewer than 20 draws.
