@@ -11,6 +11,7 @@ import torch
 
 from medtl_core.errors import MedtlError
 from medtl_core.gans.loops import GANConfig, Watching, sample, train_gan
+from medtl_core.gans.loops.training_run import TrainingRun
 from medtl_core.gans.networks import (
     ConvolutionalDiscriminator,
     ConvolutionalGenerator,
@@ -94,6 +95,19 @@ def test_an_epoch_shows_every_image_once():
     train_gan(networks()[0], Spy((1, 16, 16), width=2, seed=0), IMAGES, CONFIG, seed=0)
     real = torch.cat([shown[i] for i in (1, 4, 7)])  # the first call is the look at the networks
     assert torch.equal(real.flatten(1).sum(1).sort()[0], (IMAGES * 2 - 1).flatten(1).sum(1).sort()[0])
+
+
+def test_every_epoch_and_every_set_has_an_order_of_its_own():
+    run = TrainingRun("GAN", {}, steps=9, seed=0, device=torch.device("cpu"), identity="", checkpoint=None,
+                      checkpoint_every=1)  # fmt: skip
+    orders = []
+    for run.step in range(6):
+        orders.append(run.batch(13, 4).tolist())
+    first, second = (sum(orders[k : k + 3], []) for k in (0, 3))
+    assert len(set(first)) == len(set(second)) == 12
+    assert first != second
+    run.step = 0
+    assert run.batch(13, 4).tolist() == orders[0] != run.batch(13, 4, stream=1).tolist()
 
 
 class StoppedError(Exception):
