@@ -103,7 +103,7 @@ def test_every_epoch_and_every_set_has_an_order_of_its_own():
     orders = []
     for run.step in range(6):
         orders.append(run.batch(13, 4).tolist())
-    first, second = (sum(orders[k : k + 3], []) for k in (0, 3))
+    first, second = ([case for batch in orders[k : k + 3] for case in batch] for k in (0, 3))
     assert len(set(first)) == len(set(second)) == 12
     assert first != second
     run.step = 0
