@@ -1,0 +1,83 @@
+"""`medtl data import`: from folders, tables, DICOM and NIfTI files to an archive."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medtl_core.cli.terminal import plain
+from medtl_core.data.importers.cases import Listing, Problems
+from medtl_core.errors import MedtlError
+
+Source = Annotated[Path, typer.Argument(help="Folder of the images.")]
+Out = Annotated[Path, typer.Option(metavar="NAME.npz", help="The archive, a new file.")]
+Size = Annotated[int, typer.Option(help="Pixels a side of every image in the archive.")]
+Fit = Annotated[str, typer.Option(help="pad: whole images on black; crop: their central squares.")]
+Colours = Annotated[str | None, typer.Option(help="grey or rgb; rgb if any file is in colour, by default.")]
+WindowText = Annotated[
+    str | None,
+    typer.Option("--window", metavar="LOW:HIGH", help="For 16-bit and float images: 0:4095, or 1%:99%."),
+]
+Patient = Annotated[
+    str | None, typer.Option(metavar="REGEX", help="The patient in a file's path, such as '(person\\d+)'.")
+]
+MaskSuffix = Annotated[
+    str | None, typer.Option(help="_mask takes a_mask.png as the mask of a.png; '' says there are none.")
+]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Leave out what cannot be read, and list it at the end.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Files read at a time; one for each core by default.")
+]
+
+import_app = typer.Typer(help="Make an archive of your own images.", no_args_is_help=True)
+
+
+@import_app.command()
+def folders(
+    source: Source,
+    out: Out,
+    size: Size = 64,
+    fit: Fit = "pad",
+    colours: Colours = None,
+    window: WindowText = None,
+    patient: Patient = None,
+    mask_suffix: MaskSuffix = None,
+    keep_going: KeepGoing = False,
+    workers: Workers = None,
+) -> None:
+    """A folder for each class: SOURCE/normal/a.png, or SOURCE/train/normal/a.png with published splits."""
+    from medtl_core.data.importers.folders import list_folders
+
+    problems = Problems(keep_going)
+    listing = list_folders(source, problems, patient=patient, mask_suffix=mask_suffix)
+    _import(listing, out, problems, size, fit, colours, window, workers)
+
+
+def _import(
+    listing: Listing,
+    out: Path,
+    problems: Problems,
+    size: int,
+    fit: str,
+    colours: str | None,
+    window: str | None,
+    workers: int | None,
+) -> None:
+    from medtl_core.data.importers.frame import Frame
+    from medtl_core.data.importers.importing import import_archive
+    from medtl_core.data.importers.window import Window
+    from medtl_core.data.phantoms.phantoms import SPECS
+
+    if out.stem in SPECS:
+        raise MedtlError(f"--out: found '{out}', the name of a phantom set; choose another name")
+    frame = Frame(size, fit, colours, None if window is None else Window.parse(window))
+    done = import_archive(listing, frame, out, problems, workers=workers, progress=True)
+    for line in done.notes:
+        print(plain(line))
+    for name, count in done.images.items():
+        print(plain(f"{name}: {count} images"))
+    for problem in done.problems:
+        typer.echo(plain(f"medtl: left out: {problem}"), err=True)
+    print(plain(f"{done.path}: look at it with `medtl data audit {done.path.stem}`, MEDTL_DATA its folder"))
