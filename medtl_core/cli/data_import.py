@@ -31,6 +31,10 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Files read at a time; one for each core by default.")
 ]
 
+Column = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Its column; guessed from names if none, '' for no such.")
+]
+
 import_app = typer.Typer(help="Make an archive of your own images.", no_args_is_help=True)
 
 
@@ -52,6 +56,50 @@ def folders(
 
     problems = Problems(keep_going)
     listing = list_folders(source, problems, patient=patient, mask_suffix=mask_suffix)
+    _import(listing, out, problems, size, fit, colours, window, workers)
+
+
+@import_app.command()
+def csv(
+    table: Annotated[Path, typer.Argument(help="The table, one row for each image.")],
+    out: Out,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images; the table's own if none.")
+    ] = None,
+    image: Column = None,
+    label: Column = None,
+    patient: Column = None,
+    site: Column = None,
+    split: Column = None,
+    mask: Column = None,
+    keep: Annotated[list[str] | None, typer.Option(help="A column that becomes metadata; repeat it.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="One character; found in the first line if none.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="UTF-8, or what a byte-order mark says, if none.")
+    ] = None,
+    size: Size = 64,
+    fit: Fit = "pad",
+    colours: Colours = None,
+    window: WindowText = None,
+    keep_going: KeepGoing = False,
+    workers: Workers = None,
+) -> None:
+    """A table and a folder of images; what a column means is guessed from its name, and said."""
+    from medtl_core.data.importers.columns import Columns
+    from medtl_core.data.importers.table import list_table
+
+    problems = Problems(keep_going)
+    listing = list_table(
+        table,
+        images or table.parent,
+        problems,
+        Columns(image, label, patient, site, split, mask),
+        keep=keep or (),
+        delimiter=delimiter,
+        encoding=encoding,
+    )
     _import(listing, out, problems, size, fit, colours, window, workers)
 
 

@@ -13,6 +13,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "folders": ["list_folders"],
         "frame": ["Frame"],
         "importing": ["Imported", "import_archive"],
+        "columns": ["Columns"],
+        "table": ["list_table"],
         "window": ["Window"],
     },
 )

@@ -30,3 +30,8 @@ IMAGES = Reader("Pillow", decode.decode, decode.is_colour)
 def reader_of(path: Path) -> Reader:
     """The reader for a file."""
     return IMAGES
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file has the name of an image that can be read."""
+    return path.suffix.lower() in decode.SUFFIXES
