@@ -103,6 +103,52 @@ def csv(
     _import(listing, out, problems, size, fit, colours, window, workers)
 
 
+@import_app.command()
+def dicom(
+    source: Source,
+    out: Out,
+    size: Size = 64,
+    fit: Fit = "pad",
+    colours: Colours = None,
+    window: WindowText = None,
+    patient: Patient = None,
+    keep_going: KeepGoing = False,
+    workers: Workers = None,
+) -> None:
+    """DICOM files in a folder for each class; patients by their headers, as numbers, or by --patient."""
+    from medtl_core.data.importers.dicom import PATIENTS, import_dicom, is_dicom
+    from medtl_core.data.importers.folders import list_folders
+
+    import_dicom()
+    problems = Problems(keep_going)
+    listing = list_folders(
+        source, problems, patient=patient, mask_suffix="", meant=is_dicom, otherwise=PATIENTS
+    )
+    _import(listing, out, problems, size, fit, colours, window, workers)
+
+
+@import_app.command()
+def nifti(
+    source: Source,
+    out: Out,
+    size: Size = 64,
+    fit: Fit = "pad",
+    plane: Annotated[str, typer.Option(help="axial, coronal or sagittal slices.")] = "axial",
+    window: WindowText = None,
+    patient: Patient = None,
+    mask_suffix: MaskSuffix = None,
+    keep_going: KeepGoing = False,
+    workers: Workers = None,
+) -> None:
+    """Slices of NIfTI volumes in a folder for each class; a volume is a patient, or --patient says who."""
+    from medtl_core.data.importers.nifti import import_nifti, list_volumes
+
+    import_nifti()
+    problems = Problems(keep_going)
+    listing = list_volumes(source, problems, patient=patient, mask_suffix=mask_suffix)
+    _import(listing, out, problems, size, fit, None, window, workers, plane)
+
+
 def _import(
     listing: Listing,
     out: Path,
@@ -112,6 +158,7 @@ def _import(
     colours: str | None,
     window: str | None,
     workers: int | None,
+    plane: str = "axial",
 ) -> None:
     from medtl_core.data.importers.frame import Frame
     from medtl_core.data.importers.importing import import_archive
@@ -120,7 +167,7 @@ def _import(
 
     if out.stem in SPECS:
         raise MedtlError(f"--out: found '{out}', the name of a phantom set; choose another name")
-    frame = Frame(size, fit, colours, None if window is None else Window.parse(window))
+    frame = Frame(size, fit, colours, None if window is None else Window.parse(window), plane)
     done = import_archive(listing, frame, out, problems, workers=workers, progress=True)
     for line in done.notes:
         print(plain(line))

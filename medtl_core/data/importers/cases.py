@@ -44,6 +44,7 @@ class Picture:
         remarks: what was done to it beyond decoding, counted over the archive.
         patient: the patient by the file's own header, never written as it stands; None: the header has none.
         position: index of the frame or slice in its file.
+        dropped: empty slices of the file that were left out, told with its first picture.
     """
 
     pixels: NDArray[np.uint8]
@@ -51,6 +52,7 @@ class Picture:
     remarks: tuple[str, ...] = ()
     patient: str | None = None
     position: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def list_folders(
     patient: str | None = None,
     mask_suffix: str | None = None,
     meant: Callable[[Path], bool] | None = None,
+    otherwise: str = NO_PATIENTS,
 ) -> Listing:
     """The cases of a folder that holds one folder for each class, at any depth below it.
 
@@ -37,6 +38,7 @@ def list_folders(
         mask_suffix: `_mask` takes `a_mask.png` and `a_mask_1.png` as masks of `a.png` in the same folder; ""
             takes every file as an image; None does so too, and refuses files that look like masks.
         meant: which files are images; None: those with a suffix that Pillow reads.
+        otherwise: the sentence about patients where the path does not say them.
 
     Raises:
         MedtlError: no folder, no images, fewer than two classes, a bad expression, files that look like
@@ -70,12 +72,12 @@ def list_folders(
         notes.append("splits: as the folders on top say")
     if masks:
         notes.append(f"masks: files with {mask_suffix} after the image's name")
-    return Listing(tuple(cases), classes, (*notes, _patients(cases, patient, source)))
+    return Listing(tuple(cases), classes, (*notes, _patients(cases, patient, source, otherwise)))
 
 
-def _patients(cases: Sequence[Case], patient: str | None, source: Path) -> str:
+def _patients(cases: Sequence[Case], patient: str | None, source: Path, otherwise: str) -> str:
     if patient is None:
-        return NO_PATIENTS
+        return otherwise
     found = sum(bool(case.patient) for case in cases)
     if not found:
         raise MedtlError(

@@ -11,6 +11,8 @@ from medtl_core.errors import MedtlError
 
 FITS = ("pad", "crop")
 COLOURS = ("grey", "rgb")
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
+"""Slices by the axis of the patient (right, front, head) that they stand across."""
 LARGEST = 4096
 _SAME_SPACING = 0.01  # a difference of 1 % in the side of a pixel is no reason to resample
 
@@ -23,6 +25,7 @@ class Frame:
         size: pixels a side.
         fit: `pad` keeps the whole image, centred on black; `crop` keeps the central square.
         colours: `grey` or `rgb`; None: RGB if any file is in colour, otherwise grey.
+        plane: along which volumes are cut into slices, axial, coronal or sagittal.
         window: for images of more than 8 bits; None: what a DICOM file says, an error for other files.
     """
 
@@ -30,6 +33,7 @@ class Frame:
     fit: str = "pad"
     colours: str | None = None
     window: Window | None = None
+    plane: str = "axial"
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= LARGEST:
@@ -38,6 +42,8 @@ class Frame:
             raise MedtlError(f"--fit: found '{self.fit}', expected {' or '.join(FITS)}")
         if self.colours is not None and self.colours not in COLOURS:
             raise MedtlError(f"--colours: found '{self.colours}', expected {' or '.join(COLOURS)}")
+        if self.plane not in PLANES:
+            raise MedtlError(f"--plane: found '{self.plane}', expected {' or '.join(PLANES)}")
 
     @property
     def shape(self) -> tuple[int, ...]:

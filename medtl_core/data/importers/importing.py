@@ -68,6 +68,8 @@ def import_archive(
     with warnings.catch_warnings():
         # An image of too many pixels is refused; Pillow would only warn between its limit and twice that.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
+        # On values that break the standard here or there and are read all the same.
+        warnings.filterwarnings("ignore", module="pydicom")
         frame, colours = _with_colours(cases, frame, problems, workers, progress)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +112,8 @@ class _Table:
         self.remarks = Counter[str]()
         self.patients: list[str] = []
         self.numbers: dict[str, int] = {}
+        self.headers = False
+        self.dropped = 0
 
     def add(self, case: Case, pictures: Sequence[Picture]) -> None:
         for picture in pictures:
@@ -118,6 +122,8 @@ class _Table:
                 self.masks.write(picture.mask.tobytes())
             self.cases.append(case)
             self.positions.append(picture.position)
+            self.dropped += picture.dropped
+            self.headers |= picture.patient is not None
             self.remarks.update(picture.remarks)
             self.patients.append(case.patient or self._number(picture.patient or ""))
 
@@ -146,6 +152,7 @@ class _Table:
                 *listing.notes,
                 *_frame_notes(frame),
                 *notes,
+                *([f"left out: {self.dropped} empty slices"] if self.dropped else []),
                 *(f"{count} of {n} images: {remark}" for remark, count in sorted(self.remarks.items())),
                 f"imported by medtl {__version__}",
             ),
@@ -165,7 +172,7 @@ class _Table:
         columns: dict[str, NDArray] = {
             key: np.array([case.extra[key] for case in self.cases]) for key in self.cases[0].extra
         }
-        if not self.numbers:  # where the patient is a secret, so is the name of the file
+        if not self.headers:  # names of DICOM files may name people
             columns["file"] = np.array([case.name for case in self.cases])
         if any(self.positions):
             columns["position"] = np.array(self.positions, np.int64)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medtl_core.data.importers import decode
+from medtl_core.data.importers import decode, dicom, nifti
 from medtl_core.data.importers.cases import Case, Picture
 from medtl_core.data.importers.frame import Frame
 
@@ -24,14 +24,19 @@ class Reader:
     is_colour: Callable[[Case], bool]
 
 
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 IMAGES = Reader("Pillow", decode.decode, decode.is_colour)
+NIFTI = Reader("nibabel", nifti.read_nifti, nifti.is_colour)
+DICOM = Reader("pydicom", dicom.read_dicom, dicom.is_colour)
 
 
 def reader_of(path: Path) -> Reader:
-    """The reader for a file."""
-    return IMAGES
+    """The reader for a file; a name without a known suffix may be that of a DICOM file."""
+    if nifti.is_nifti(path):
+        return NIFTI
+    return IMAGES if path.suffix.lower() in decode.SUFFIXES else DICOM
 
 
 def is_readable(path: Path) -> bool:
     """Whether a file has the name of an image that can be read."""
-    return path.suffix.lower() in decode.SUFFIXES
+    return path.suffix.lower() in (*decode.SUFFIXES, *DICOM_SUFFIXES) or nifti.is_nifti(path)
