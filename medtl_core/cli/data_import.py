@@ -1,13 +1,15 @@
 """`medtl data import`: from folders, tables, DICOM and NIfTI files to an archive."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medtl_core.cli.terminal import plain
-from medtl_core.data.importers.cases import Listing, Problems
 from medtl_core.errors import MedtlError
+
+if TYPE_CHECKING:
+    from medtl_core.data.importers.cases import Listing, Problems
 
 Source = Annotated[Path, typer.Argument(help="Folder of the images.")]
 Out = Annotated[Path, typer.Option(metavar="NAME.npz", help="The archive, a new file.")]
@@ -52,6 +54,7 @@ def folders(
     workers: Workers = None,
 ) -> None:
     """A folder for each class: SOURCE/normal/a.png, or SOURCE/train/normal/a.png with published splits."""
+    from medtl_core.data.importers.cases import Problems
     from medtl_core.data.importers.folders import list_folders
 
     problems = Problems(keep_going)
@@ -87,6 +90,7 @@ def csv(
     workers: Workers = None,
 ) -> None:
     """A table and a folder of images; what a column means is guessed from its name, and said."""
+    from medtl_core.data.importers.cases import Problems
     from medtl_core.data.importers.columns import Columns
     from medtl_core.data.importers.table import list_table
 
@@ -116,6 +120,7 @@ def dicom(
     workers: Workers = None,
 ) -> None:
     """DICOM files in a folder for each class; patients by their headers, as numbers, or by --patient."""
+    from medtl_core.data.importers.cases import Problems
     from medtl_core.data.importers.dicom import PATIENTS, import_dicom, is_dicom
     from medtl_core.data.importers.folders import list_folders
 
@@ -141,6 +146,7 @@ def nifti(
     workers: Workers = None,
 ) -> None:
     """Slices of NIfTI volumes in a folder for each class; a volume is a patient, or --patient says who."""
+    from medtl_core.data.importers.cases import Problems
     from medtl_core.data.importers.nifti import import_nifti, list_volumes
 
     import_nifti()
@@ -150,9 +156,9 @@ def nifti(
 
 
 def _import(
-    listing: Listing,
+    listing: "Listing",
     out: Path,
-    problems: Problems,
+    problems: "Problems",
     size: int,
     fit: str,
     colours: str | None,

@@ -70,7 +70,7 @@ def list_folders(
     notes = [f"source: one folder for each class, {source.resolve().name}", *notes]
     if split_layout:
         notes.append("splits: as the folders on top say")
-    if masks:
+    if any(case.masks for case in cases):
         notes.append(f"masks: files with {mask_suffix} after the image's name")
     return Listing(tuple(cases), classes, (*notes, _patients(cases, patient, source, otherwise)))
 

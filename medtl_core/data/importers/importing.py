@@ -57,7 +57,7 @@ def import_archive(
         out: a new file, NAME.npz.
         problems: raises at the first file that cannot be read, or leaves it out and keeps what is wrong.
         workers: files read at a time; None: one for each core.
-        progress: a bar on stderr.
+        progress: a bar on stderr, where that is a terminal.
 
     Raises:
         MedtlError: `out` exists or cannot be written, the disk is full, a file cannot be read, fewer than two

@@ -25,13 +25,15 @@ def in_order(
 
     Args:
         workers: threads; None: one for each core.
-        progress: a bar on stderr, which says `verb`.
+        progress: a bar on stderr, which says `verb`, where that is a terminal.
     """
     workers = joblib.cpu_count() if workers is None else workers
     pool = ThreadPoolExecutor(workers, thread_name_prefix="medtl-import")
     waiting: deque[tuple[T, Future[S]]] = deque()
     try:
-        with tqdm(total=len(items), desc=verb, unit="file", disable=not progress, leave=False) as bar:
+        with tqdm(
+            total=len(items), desc=verb, unit="file", disable=None if progress else True, leave=False
+        ) as bar:
             for item in items:
                 waiting.append((item, pool.submit(function, item)))
                 if len(waiting) >= _AHEAD * workers:
