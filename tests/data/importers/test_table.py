@@ -71,7 +71,9 @@ def test_an_archive_comes_of_it(images):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_delimiters_marks_and_line_ends_do_not_matter(images, delimiter, encoding, end):
     write(images, delimiter=delimiter, encoding=encoding, end=end)
-    assert [case.label for case in listed(images).cases] == ["nv", "mel", "nv"]
+    listing = listed(images)
+    assert [case.label for case in listing.cases] == ["nv", "mel", "nv"]
+    assert "image: column 'image_id', guessed from its name" in listing.notes  # no mark in the first name
 
 
 def test_another_encoding_must_be_said(images):
