@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medtl_core.data.archives.checks import check_arrays
 from medtl_core.errors import MedtlError
 
 
@@ -109,3 +110,18 @@ def checked_classes(labels: Iterable[str], source: str) -> tuple[str, ...]:
             f"{source}: found {len(names)} class ({', '.join(names) or 'none'}), expected at least 2"
         )
     return names
+
+
+def require_valid(listing: Listing, source: str) -> None:
+    """MedtlError for labels, patients, sites or names that no archive may hold, before any image is read."""
+    n = len(listing.cases)
+    arrays: dict[str, NDArray] = {
+        "images": np.zeros((n, 1, 1), np.uint8),
+        "labels": np.zeros(n, np.int64),
+        "class_names": np.array(listing.class_names),
+        "groups": np.array([case.patient or "" for case in listing.cases]),
+        "domains": np.array([case.site or "none" for case in listing.cases]),
+        "provenance": np.array(listing.notes),
+    }
+    extra = {key: np.array([case.extra[key] for case in listing.cases]) for key in listing.cases[0].extra}
+    check_arrays(extra | arrays, source)

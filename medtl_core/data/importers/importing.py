@@ -15,7 +15,7 @@ from PIL import Image
 
 from medtl_core import __version__
 from medtl_core.data.archives.archive import Archive, write_archive
-from medtl_core.data.importers.cases import Case, Listing, Picture, Problems
+from medtl_core.data.importers.cases import Case, Listing, Picture, Problems, require_valid
 from medtl_core.data.importers.frame import Frame
 from medtl_core.data.importers.parallel import in_order
 from medtl_core.data.importers.reading import reader_of
@@ -64,6 +64,7 @@ def import_archive(
             classes are left. Nothing is left behind then.
     """
     _require_new(out)
+    require_valid(listing, out.name)
     cases = _with_masks_throughout(listing.cases, problems)
     with warnings.catch_warnings():
         # An image of too many pixels is refused; Pillow would only warn between its limit and twice that.

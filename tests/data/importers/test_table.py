@@ -5,6 +5,7 @@ import pytest
 from made_up_images import refused, save
 
 from medtl_core.data.archives.archive import read_archive
+from medtl_core.data.importers import importing
 from medtl_core.data.importers.cases import Problems
 from medtl_core.data.importers.columns import Columns
 from medtl_core.data.importers.folders import NO_PATIENTS
@@ -173,3 +174,18 @@ def test_a_table_that_is_none_is_refused(images):
     assert "a column without a name" in refused(listed, images)
     write(images)
     assert "expected one character" in refused(listed, images, delimiter=", ")
+
+
+@pytest.mark.parametrize(("column", "value"), [("dx", "n\x1bv"), ("lesion_id", "a\x07")])
+def test_text_that_no_archive_may_hold_is_refused_before_images_are_read(images, monkeypatch, column, value):
+    monkeypatch.setattr(importing, "in_order", lambda *_: pytest.fail("read"))
+    row = [value if name == column else cell for name, cell in zip(ROWS[0], ROWS[1], strict=True)]
+    write(images, [ROWS[0], row, *ROWS[2:]])
+    out = images / "out" / "x.npz"
+    assert "control characters" in refused(import_archive, listed(images), Frame(12), out, Problems())
+
+
+def test_a_kept_column_with_nearly_a_key_of_the_archive_is_refused_before_images_are_read(images):
+    write(images, [("image_id", "dx", "Patient ID"), ("a", "p", "1"), ("b", "q", "2")])
+    listing = listed(images, Columns(patient=""), keep=["Patient ID"])
+    assert "did you mean groups" in refused(import_archive, listing, Frame(12), images / "x.npz", Problems())
