@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medtl_core.cli.data_import import import_app
 from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
 
@@ -15,7 +16,8 @@ Name = Annotated[str, typer.Argument(help="Name of a data set; `medtl data list`
 
 PNG = b"\x89PNG"
 
-data_app = typer.Typer(help="Data sets: list, fetch, show, verify, audit.", no_args_is_help=False)
+data_app = typer.Typer(help="Data sets: list, fetch, show, verify, audit, import.", no_args_is_help=False)
+data_app.add_typer(import_app, name="import")
 
 
 @data_app.command("list")

@@ -103,6 +103,7 @@ def _facts(d: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("masks", ", ".join(f"{name} {share:.1%}" for name, share in d["masks"].items())))
     if d["metadata"]:
         facts.append(("metadata", ", ".join(d["metadata"])))
+    facts += [("made", sentence) for sentence in d["provenance"]]
     facts += [("licence", d["licence"]), ("citation", d["citation"])]
     if d["url"]:
         facts.append(("address", d["url"]))

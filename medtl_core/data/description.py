@@ -21,8 +21,8 @@ def describe(archive: Archive, card: DatasetCard, parts: Split | None = None) ->
     (height, width in pixels), channels, grey_range (smallest and largest value found, of 0 to 255), classes
     (name: images), domains (name: {class: images}), groups (number of known ones, fewest and most images in
     one, images of unknown ones), masks (name: share of pixels), splits (word: images), classes_by_split
-    (word: {class: images}), metadata (keys), licence, citation, url, checksum, findings (sentences of the
-    audit).
+    (word: {class: images}), metadata (keys), provenance (sentences), licence, citation, url, checksum,
+    findings (sentences of the audit).
 
     Args:
         parts: the split to count and to audit; None: the published one, if there is one.
@@ -46,6 +46,7 @@ def describe(archive: Archive, card: DatasetCard, parts: Split | None = None) ->
         "splits": {word: sum(counts.values()) for word, counts in by_split.items()},
         "classes_by_split": by_split,
         "metadata": sorted(archive.metadata),
+        "provenance": list(archive.provenance),
         "licence": card.licence,
         "citation": card.citation,
         "url": card.url,

@@ -297,3 +297,19 @@ def test_no_space_leaves_the_old_file_and_nothing_else(tmp_path):
     assert "\n" not in line
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["set.npz"]
+
+
+def test_provenance_is_kept_and_belongs_to_the_content(tmp_path):
+    plain = read_archive(saved(tmp_path, **arrays()))
+    made = replace(plain, provenance=("source: a folder", "window: 0:4095"))
+    write_archive(made, tmp_path / "made.npz")
+    again = read_archive(tmp_path / "made.npz")
+    assert again.provenance == made.provenance
+    assert again.subset([0, 1]).provenance == made.provenance
+    assert again.checksum != plain.checksum
+    assert plain.provenance == ()
+
+
+@pytest.mark.parametrize("wrong", [np.arange(3), np.array("a sentence"), np.array(["two\nlines"])])
+def test_provenance_is_printable_lines(tmp_path, wrong):
+    assert "key 'provenance'" in refused(saved(tmp_path, **arrays(provenance=wrong)))

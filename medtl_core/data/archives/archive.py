@@ -31,6 +31,7 @@ class Archive:
         splits: text (N,) of train, val, test as published, or None.
         metadata: any other array whose first axis has length N.
         origin: `patients`, or `synthetic` for images that were drawn by a program.
+        provenance: sentences about how the archive was made from its source (`data.importers`), or none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Archive:
     splits: np.ndarray | None = None
     metadata: dict[str, np.ndarray] = field(default_factory=dict)
     origin: str = "patients"
+    provenance: tuple[str, ...] = ()
 
     @property
     def synthetic(self) -> bool:
@@ -105,6 +107,7 @@ class Archive:
             splits=columns.get("splits"),
             metadata={key: array[index] for key, array in self.metadata.items()},
             origin=self.origin,
+            provenance=self.provenance,
         )
 
     def _columns(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -120,6 +123,8 @@ class Archive:
             arrays["mask_names"] = np.array(self.mask_names)
         if self.origin != "patients":  # the default is not written: older files keep their checksum
             arrays["origin"] = np.array(self.origin)
+        if self.provenance:
+            arrays["provenance"] = np.array(self.provenance)
         return {**self.metadata, **arrays}
 
 
@@ -149,6 +154,7 @@ def read_archive(path: str | PathLike[str]) -> Archive:
         splits=arrays.get("splits"),
         metadata={key: array for key, array in arrays.items() if key not in RESERVED_KEYS},
         origin=str(arrays.get("origin", "patients")),
+        provenance=tuple(arrays["provenance"].tolist()) if "provenance" in arrays else (),
     )
 
 

@@ -46,6 +46,8 @@ def check_arrays(arrays: Mapping[str, np.ndarray], source: str) -> None:
         _check_domains(arrays["domains"], source)
     if "origin" in arrays:
         _check_origin(arrays["origin"], source)
+    if "provenance" in arrays:
+        _check_provenance(arrays["provenance"], source)
     _check_masks(arrays, source)
     for key in sorted(set(arrays) - set(RESERVED_KEYS)):
         _check_metadata(arrays[key], key, n, source)
@@ -160,6 +162,12 @@ def _check_origin(origin: np.ndarray, source: str) -> None:
     if origin.ndim != 0 or origin.dtype.kind != "U" or str(origin) not in ORIGINS:
         found = repr(str(origin)) if origin.ndim == 0 else described(origin)
         raise refusal(source, "origin", found, f"one word, {' or '.join(ORIGINS)}")
+
+
+def _check_provenance(lines: np.ndarray, source: str) -> None:
+    if lines.dtype.kind != "U" or lines.ndim != 1:
+        raise refusal(source, "provenance", described(lines), "text of shape (L,), one sentence per line")
+    _check_printable(lines, "provenance", source)
 
 
 def _check_masks(arrays: Mapping[str, np.ndarray], source: str) -> None:

@@ -3,7 +3,7 @@
 import unicodedata
 
 REQUIRED_KEYS = ("images", "labels", "class_names")
-RESERVED_KEYS = (*REQUIRED_KEYS, "groups", "domains", "masks", "mask_names", "splits", "origin")
+RESERVED_KEYS = (*REQUIRED_KEYS, "groups", "domains", "masks", "mask_names", "splits", "origin", "provenance")
 _SYNONYMS = {
     "images": "image img imgs",
     "labels": "label target targets",

@@ -1,0 +1,21 @@
+"""Skin lesions of Tschandl et al. (Scientific Data 5, 2018): HAM10000_metadata.csv and folders of jpg files.
+
+Several images show one lesion, so that the lesion is the group; `dataset` is the source.
+"""
+
+from pathlib import Path
+
+from medtl_core.data.importers import Columns, Listing, Problems, list_table
+from medtl_core.data.importers.script import run
+
+COLUMNS = Columns(image="image_id", label="dx", patient="lesion_id", site="dataset", split="", mask="")
+METADATA = ("dx_type", "age", "sex", "localization")
+
+
+def list_cases(source: Path, problems: Problems) -> Listing:
+    """The cases of a folder with HAM10000_metadata.csv and, at any depth, the images."""
+    return list_table(source / "HAM10000_metadata.csv", source, problems, COLUMNS, keep=METADATA)
+
+
+if __name__ == "__main__":
+    run(list_cases)

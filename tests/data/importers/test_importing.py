@@ -1,0 +1,137 @@
+"""The import as a whole: all or nothing, in order, in bounded memory."""
+
+import errno
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_images import noise, refused, save
+
+from medtl_core.data.archives.archive import read_archive
+from medtl_core.data.importers import importing
+from medtl_core.data.importers.cases import Problems
+from medtl_core.data.importers.folders import list_folders
+from medtl_core.data.importers.frame import Frame
+from medtl_core.data.importers.importing import import_archive
+from medtl_core.data.importers.parallel import in_order
+from medtl_core.errors import MedtlError
+
+
+@pytest.fixture
+def source(tmp_path):
+    for i in range(6):
+        save(tmp_path / "source" / "ab"[i % 2] / f"{i}.png", noise(seed=i))
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "new" / "set.npz"
+
+
+def imported(source, out, keep_going=False, **options):
+    problems = Problems(keep_going)
+    return import_archive(list_folders(source, problems), Frame(12), out, problems, **options)
+
+
+def cut_short(path: Path):
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def test_a_damaged_file_ends_the_import_and_nothing_is_left(source, out):
+    cut_short(source / "b" / "3.png")
+    assert refused(imported, source, out).startswith("b/3.png: found a file that Pillow cannot read")
+    assert list(out.parent.iterdir()) == []
+
+
+def test_keep_going_leaves_out_what_is_damaged_and_lists_it(source, out):
+    cut_short(source / "a" / "0.png")
+    cut_short(source / "b" / "3.png")
+    done = imported(source, out, keep_going=True)
+    assert [problem.split(":")[0] for problem in done.problems] == ["a/0.png", "b/3.png"]
+    assert done.images == {"a": 2, "b": 2}
+    assert read_archive(out).metadata["file"].tolist() == ["a/2.png", "a/4.png", "b/1.png", "b/5.png"]
+
+
+def test_a_class_of_which_nothing_can_be_read_is_refused(source, out):
+    for path in (source / "a").iterdir():
+        cut_short(path)
+    assert "no image that can be read in class 'a'" in refused(imported, source, out, keep_going=True)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_order_and_the_bytes_do_not_depend_on_the_workers(source, out, workers):
+    imported(source, out, workers=workers)
+    archive = read_archive(out)
+    for image, name in zip(archive.images, archive.metadata["file"].tolist(), strict=True):
+        np.testing.assert_array_equal(image, noise(seed=int(name[2])))
+
+
+def test_a_file_that_exists_is_never_replaced(source, out):
+    imported(source, out)
+    before = out.read_bytes()
+    assert "exists already" in refused(imported, source, out)
+    assert out.read_bytes() == before
+    assert "expected NAME.npz" in refused(imported, source, out.with_suffix(".zip"))
+
+
+def test_a_full_disk_is_one_line(source, out, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(importing._Table, "add", full)
+    assert "No space left on device" in refused(imported, source, out)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_an_interruption_leaves_nothing(source, out, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importing._Table, "add", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        imported(source, out)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_memory_stays_below_the_images(tmp_path):
+    """80 images of 512 px are 21 MB; twice as many need no more memory. NumPy writes in pieces of 16 MB."""
+    peaks = []
+    for n in (80, 160):
+        folder = tmp_path / str(n)
+        for i in range(n):
+            save(folder / "ab"[i % 2] / f"{i}.bmp", noise(8, 8, seed=i))
+        problems = Problems()
+        listing = list_folders(folder, problems)
+        tracemalloc.start()
+        import_archive(listing, Frame(512), tmp_path / f"{n}.npz", problems, workers=1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 80 * 512 * 512 / 8
+
+
+class Counted(list):
+    """A list that counts how many of its items were taken."""
+
+    taken = 0
+
+    def __iter__(self):
+        for item in super().__iter__():
+            self.taken += 1
+            yield item
+
+
+def test_items_come_in_order_with_their_errors_and_few_run_ahead():
+    def halve(item):
+        if item % 5 == 0:
+            raise MedtlError(f"{item}")
+        return item / 2
+
+    items = Counted(range(40))
+    results = in_order(halve, items, 2, False, "test")
+    first = next(results)
+    assert (first[0], str(first[1])) == (0, "0")
+    assert items.taken == 8  # four for each worker
+    assert [(item, value) for item, value in results if item % 5] == [(i, i / 2) for i in range(40) if i % 5]

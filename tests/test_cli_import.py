@@ -1,0 +1,137 @@
+"""`medtl data import`: what a user types, what is printed, and one line for what cannot be."""
+
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.examples import get_path
+
+from medtl_core.cli import app as cli
+from medtl_core.data.archives.archive import read_archive
+
+
+@pytest.fixture
+def medtl(monkeypatch, capsys):
+    """Calls the command in this process: exit status, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["medtl", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """An empty current folder, whose `archives` is MEDTL_DATA."""
+    (tmp_path / "archives").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEDTL_DATA", str(tmp_path / "archives"))
+    monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def save_chest(n=24):
+    """Two classes of different sizes, depths and kinds, two images a patient, the patient in the name."""
+    rng = np.random.default_rng(0)
+    for k, (name, suffix) in enumerate((("normal", "png"), ("pneumonia", "jpeg"))):
+        folder = Path("chest") / name
+        folder.mkdir(parents=True)
+        for i in range(n):
+            pixels = rng.integers(0, 128, (30 + i, 40), np.uint8) + np.uint8(k * 100)
+            Image.fromarray(pixels).save(folder / f"person{k}{i // 2}_{i}.{suffix}")
+    deep = rng.integers(0, 4000, (40, 40)).astype(np.uint16)
+    Image.fromarray(deep).save("chest/normal/person99_0.png")
+
+
+def test_a_folder_becomes_a_data_set_that_can_be_measured(medtl):
+    save_chest()
+    out = "archives/chest.npz"
+    chest = ("data", "import", "folders", "chest", "--patient", r"(person\d+)", "--out", out, "--size", 32)
+    status, printed, err = medtl(*chest)
+    assert (status, printed) == (2, "")
+    assert err.startswith("medtl: normal/person99_0.png: found 16-bit values from")
+    assert err.count("\n") == 1
+    status, printed, err = medtl(*chest, "--window", "0:4095")
+    assert (status, err) == (0, "")
+    assert "patients: (person\\d+) in the path, found for 49 of 49 files" in printed
+    assert "normal: 25 images\npneumonia: 24 images\n" in printed
+    assert "1 of 49 images: window 0:4095" in printed
+    assert medtl("data", "verify", "chest")[0] == 0
+    assert (
+        "made       size: 32 px, whole images on black"
+        in medtl("data", "show", "chest", "--sheet", "s.png")[1]
+    )
+    assert medtl("data", "audit", "chest")[0] == 0
+    assert "exists already" in medtl(*chest)[2]
+
+
+def test_keep_going_lists_what_was_left_out(medtl):
+    save_chest()
+    status, printed, err = medtl(
+        "data", "import", "folders", "chest", "--out", "archives/c.npz", "--keep-going"
+    )
+    assert status == 0
+    assert err.startswith("medtl: left out: normal/person99_0.png: found 16-bit values")
+    assert "left out: 1 files with problems" in printed
+
+
+def test_a_table(medtl):
+    save_chest(4)
+    rows = [f"{p.stem};{p.parent.name};{p.stem[:8]}" for p in sorted(Path("chest").glob("*/*_?.*"))]
+    Path("chest/t.csv").write_text("\n".join(["file;finding;who", *rows[:3], *rows[5:]]), "utf-8-sig")
+    table = ("data", "import", "csv", "chest/t.csv", "--out", "t.npz", "--size", 16, "--window", "0:4095")
+    assert "found no column for the label" in medtl(*table)[2]
+    status, printed, _ = medtl(*table, "--label", "finding", "--patient", "who", "--keep", "who")
+    assert status == 0
+    assert "image: column 'file', guessed from its name" in printed
+    assert "label: column 'finding', as asked for" in printed
+    assert read_archive("t.npz").metadata["who"].tolist() == read_archive("t.npz").groups.tolist()
+
+
+def test_dicom(medtl):
+    for name in ("a", "b"):
+        Path("ct", name).mkdir(parents=True)
+        Path("ct", name, "1").write_bytes(get_path("ct").read_bytes())
+    assert "no window in the file" in medtl("data", "import", "dicom", "ct", "--out", "ct.npz")[2]
+    window = ("--window", "-160:240")
+    status, printed, err = medtl("data", "import", "dicom", "ct", "--out", "ct.npz", *window, "--size", 16)
+    assert (status, err) == (0, "")
+    assert "2 of 2 images: window -160:240" in printed
+    assert read_archive("ct.npz").groups.tolist() == ["patient_1", "patient_1"]
+
+
+def test_nifti(medtl):
+    values = np.random.default_rng(0).integers(0, 900, (6, 7, 8), np.int16)
+    for name in ("a", "b"):
+        Path("mri", name).mkdir(parents=True)
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), f"mri/{name}/v.nii.gz")
+    mri = ("data", "import", "nifti", "mri", "--out", "mri.npz", "--size", 16, "--window", "1%:99%")
+    status, _, err = medtl(*mri, "--plane", "coronal")
+    assert (status, err) == (0, "")
+    assert read_archive("mri.npz").images.shape == (14, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["folders", "absent", "--out", "a.npz"], "absent: no such folder"),
+        (["folders", "absent"], "--out"),
+        (["folders", "chest", "--out", "a.npz", "--window", "9"], "expected LOW:HIGH"),
+        (["csv", "absent.csv", "--out", "a.npz"], "absent.csv: cannot be read"),
+        (["folders", "chest", "--out", "phantoms.npz"], "name of a phantom set"),
+        (["folders", "chest", "--out", "a.npz", "--size", "0"], "--size"),
+        (["folders", "chest", "--out", "a.npz", "--fit", "stretch"], "--fit"),
+    ],
+)
+def test_bad_input_is_one_line(medtl, arguments, found):
+    save_chest(2)
+    status, printed, err = medtl("data", "import", *arguments)
+    assert (status, printed, err.count("\n")) == (2, "", 1)
+    assert found in err
