@@ -59,7 +59,7 @@ val_size: int = 100  # validation images at most, used to choose the best epoch;
 test_size: int = 400  # test images at most, looked at once; 20 to 100000
 seeds: int = 3  # random seeds, each with its own training subset and initialisation; 1 to 50
 first_seed: int = 0  # the first of them; 0 to 100000
-steps: int = 200  # optimiser steps of each training run at most, for every arm; 4 to 100000
+steps: int = 300  # optimiser steps of each training run at most, for every arm; 4 to 100000
 patience: int = 0  # steps without a better epoch after which training ends, 0 for never; 0 to 100000
 batch_size: int = 32  # images a step; 4 to 512
 learning_rate: float = 0.003  # AdamW's learning rate, of every arm; 0.000001 to 0.1
@@ -121,7 +121,7 @@ LABELS = {
     "n": "training images",
     "generalisation_gap": "training minus test AUROC",
     "shifted_auroc": "AUROC on corrupted test images",
-    "log2_worth": "worth of augmentation, in doublings of the training set",
+    "log2_worth": "worth of augmentation (doublings)",
     "memorised": "accuracy on random labels",
     "log2_vendi": "effective number of images (log2)",
     "coverage": "share of held-out images that are covered",
@@ -557,10 +557,28 @@ show.side_by_side(show.plot_arms, transforms, "auroc", **TRANSFORMS)
 # %% tags=["nbval-ignore-output"]
 kept = show.reference_records(NOTEBOOK, "transforms")
 tested = [arm for arm in POLICIES if arm not in ("repeated", "weak", "moderate", "strong")]
-shown = [arm for arm in tested if arm in arms] if kept is None else [a for a in tested if a in set(kept.arm)]
-PAIRS = [(arm, "repeated") for arm in shown]
+both = {
+    "this run": (transforms, arms),
+    "reference": (kept, tested if kept is None else [a for a in tested if a in set(kept.arm)]),
+}
 if transforms is not None or kept is not None:
-    display(show.side_by_side(show.plot_differences, transforms, PAIRS, "auroc", claim="C039", **TRANSFORMS))
+    display(
+        show.panels(
+            [
+                lambda axes, name=name, table=table, which=which: show.plot_differences(
+                    table,
+                    [(arm, "repeated") for arm in which],
+                    "auroc",
+                    claim="C039",
+                    labels=LABELS,
+                    axes=axes,
+                    title=name,
+                )
+                for name, (table, which) in both.items()
+                if table is not None
+            ]
+        )
+    )
 
 # %% tags=["nbval-ignore-output"]
 show.in_both_runs(show.difference_sentence, transforms, "basic", "repeated", "auroc", **TRANSFORMS)

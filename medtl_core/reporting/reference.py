@@ -21,6 +21,8 @@ from medtl_core.settings import project_root
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from medtl_core.reporting.sentences import Prose
+
 FOLDERS = ("reference", "headline-cpu", "teach-cpu")
 """Folders of `results/` that are asked for a study, in this order: the reference run, then most seeds
 first."""
@@ -71,7 +73,7 @@ def side_by_side(
     datasets: Sequence[str] | None = None,
     where: Callable[[pd.DataFrame], pd.Series] | None = None,
     **options: Any,
-) -> Drawing:
+) -> "Drawing | Prose":
     """One figure: on the left what this run has measured, on the right the reference run.
 
     Levels stand on the same scale. Differences do not, as a large one on phantoms would hide a small one on
@@ -79,7 +81,8 @@ def side_by_side(
     `plot` is `plot_arms`, `plot_differences` or `plot_curves`; it gets `args` and `options` in both panels.
     `this_run` is None where nothing was trained: the reference then stands alone. `where` chooses rows in
     both (a function from the table to booleans). `plot_curves` gives every data set of the reference a
-    panel of its own. Where no kept run holds the study, its panel says so. Errors as `reference_records`
+    panel of its own. Where no kept run holds the study, its panel says so,
+    and a sentence where nothing was trained here either. Errors as `reference_records`
     and `plot`.
 
     >>> side_by_side(plot_arms, records, "auroc", by="n", notebook="02_fine_tuning", study="learning_curve")
@@ -87,6 +90,10 @@ def side_by_side(
     kept = _chosen(reference_records(notebook, study, reference=reference, datasets=datasets), where)
     mine = this_run if isinstance(this_run, pd.DataFrame) or this_run is None else to_frame(this_run)
     mine = _chosen(mine, where)
+    if mine is None and kept is None:
+        from medtl_core.reporting.sentences import Prose
+
+        return Prose(NOTHING_KEPT)
     if mine is not None and kept is not None:
         kept = _in_order_of(list(dict.fromkeys(mine["arm"])), kept)
     draw = [] if mine is None else [_panel(plot, mine, args, options, "this run")]
