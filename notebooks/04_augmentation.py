@@ -446,7 +446,7 @@ print("at strength 0 the training is the same as without augmentation:", identit
 # share one learning rate; the best epoch is chosen on validation images that nothing augments.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def one(name: str, strength: float) -> augment.AugmentationPolicy:
     return augment.AugmentationPolicy((augment.transform(name, strength),))
 
@@ -610,13 +610,26 @@ def strength_trial(arm: str, seed: int) -> dict:
     return transform_trial("repeated" if arm == "none" else arm, seed)
 
 
-def run_if(name: str, trial, arms: list[str], **options) -> pd.DataFrame | None:
+MEASURES = {
+    **dict.fromkeys(
+        ["strength", "robustness", "sides", "combined", "initialisation", "tuning", "augmented"], ["auroc"]
+    ),
+    "sizes": ["auroc", "generalisation_gap", "shifted_auroc"],
+    "memory": ["memorised"],
+    "diversity": ["log2_vendi", "coverage"],
+    "synergy": ["interaction"],
+    "web": ["auroc", "generalisation_gap"],
+    "search": ["auroc", "generalisation_gap"],
+}  # what each study is about, whether this run measures it or not
+
+
+def run_if(name: str, trial, arms: list[str], part_of: str = "", **options) -> pd.DataFrame | None:
     """The study's records if `studies` asks for it, else None: the reference then stands alone."""
-    asked = name if name in STUDIES else options.pop("part_of")
-    options.pop("part_of", None)
-    if asked not in studies:
-        return None
-    return study.Study(name, trial=trial, arms=arms, **place, **options).run()
+    found = study.Study(name, trial=trial, arms=arms, **place, **options)
+    if (part_of or name) in studies:
+        return found.run()
+    found.declare(MEASURES[name])
+    return None
 
 
 strengths = run_if("strength", strength_trial, ["none", "weak", "moderate", "strong"])
@@ -660,7 +673,7 @@ def worth(arm: str, seed: int) -> dict:
 sizes = run_if("sizes", size_trial, ["repeated", "basic"], factors={"n": train_sizes})
 worths = None
 if sizes is not None and len(train_sizes) > 1:
-    worths = run_if("worth", worth, ["basic"], part_of="sizes")
+    worths = study.Study("worth", trial=worth, arms=["basic"], **place).run()
 SIZES = {"notebook": NOTEBOOK, "study": "sizes", "labels": LABELS}
 for metric in ("auroc", "generalisation_gap", "shifted_auroc"):
     display(show.side_by_side(show.plot_arms, sizes, metric, by="n", **SIZES))

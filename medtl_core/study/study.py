@@ -145,16 +145,29 @@ class Study:
                 records.add(rows[task.recipe], None if kept is None else vars(kept))
                 bar.update()
         everything = [record for task in tasks for record in rows[task.recipe]]
-        self._declare(everything)
+        self.declare(dict.fromkeys(record.metric for record in everything))
         columns = [*_COLUMNS_BEFORE, *self.factors, *_COLUMNS_AFTER]
         return to_frame(everything)[columns]
 
-    def _declare(self, records: Iterable[Record]) -> None:
-        """Write down beside the records what this study measures, so that rules can be held against it."""
+    def declare(self, metrics: Iterable[str]) -> None:
+        """Write down beside the records what this study measures, so that rules can be held against it.
+
+        `run` does so by itself; a notebook that leaves a study out of a run says here what it would measure.
+        Raises MedtlError for a metric without direction.
+        """
+        metrics = list(metrics)
+        self._require_directions(metrics)
         factors = {name: tuple(levels) for name, levels in self.factors.items()}
-        metrics = {record.metric: record.direction for record in records}
-        declaration = StudyDeclaration(self.notebook, self.name, tuple(self.arms), factors, metrics)
+        directions = {metric: self.directions[metric] for metric in metrics}
+        declaration = StudyDeclaration(self.notebook, self.name, tuple(self.arms), factors, directions)
         declare(settings.run_directory(), declaration)
+
+    def _require_directions(self, metrics: Iterable[str]) -> None:
+        if unknown := sorted(set(metrics) - set(self.directions)):
+            raise MedtlError(
+                f"study {self.name!r}: nothing says whether higher or lower is better for "
+                f"{', '.join(unknown)}; add directions={{{unknown[0]!r}: 'higher' or 'lower'}}"
+            )
 
     def _tasks(self, reached: Reach) -> list[Task]:
         device = select_device().type if "torch" in reached.versions else "cpu"
@@ -184,11 +197,7 @@ class Study:
                 f"study {self.name!r}: {task.place} returned no predictions and the study has no n_test; "
                 "give it one"
             )
-        if unknown := sorted(set(finished.metrics) - set(self.directions)):
-            raise MedtlError(
-                f"study {self.name!r}: nothing says whether higher or lower is better for "
-                f"{', '.join(unknown)}; add directions={{{unknown[0]!r}: 'higher' or 'lower'}}"
-            )
+        self._require_directions(finished.metrics)
         return [
             Record(
                 notebook=self.notebook,

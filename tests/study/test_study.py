@@ -215,3 +215,23 @@ def test_numpy_levels_are_taken_as_python_values():
     frame = study(seeds=np.arange(2), factors={"n": np.array([16])}).run(progress=False)
     plain = study(seeds=[0, 1], factors={"n": [16]}).run(progress=False)
     pd.testing.assert_frame_equal(frame, plain)
+
+
+def test_a_study_that_is_left_out_says_what_it_would_measure(monkeypatch, tmp_path):
+    monkeypatch.setenv("MEDTL_OUT", str(tmp_path / "run"))
+    left_out = Study(
+        "curve",
+        notebook="02",
+        trial=trial,
+        arms=["full", "scratch"],
+        seeds=[0],
+        data=DATA,
+        factors={"n": [8, 16]},
+    )
+    left_out.declare(["auroc", "ece"])
+    (found,) = RecordStore(tmp_path / "run").declarations()
+    assert (found.arms, dict(found.factors)) == (("full", "scratch"), {"n": (8, 16)})
+    assert dict(found.metrics) == {"auroc": "higher", "ece": "lower"}
+    assert not RecordStore(tmp_path / "run").all()
+    with pytest.raises(MedtlError, match="nothing says whether higher or lower is better for speed"):
+        left_out.declare(["speed"])
