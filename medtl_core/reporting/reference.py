@@ -12,6 +12,7 @@ from medtl_core.evidence.reference_run import read_kept
 from medtl_core.reporting.curves import plot_curves
 from medtl_core.reporting.differences import plot_differences
 from medtl_core.reporting.drawing import Drawing, panels
+from medtl_core.reporting.markdown_text import Prose
 from medtl_core.reporting.places import places_in_words
 from medtl_core.reporting.rows import WIDTH
 from medtl_core.reporting.style import QUIET
@@ -20,8 +21,6 @@ from medtl_core.settings import project_root
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from medtl_core.reporting.sentences import Prose
 
 FOLDERS = ("reference", "headline-cpu", "teach-cpu")
 """Folders of `results/` that are asked for a study, in this order: the reference run, then most seeds
@@ -73,7 +72,7 @@ def side_by_side(
     datasets: Sequence[str] | None = None,
     where: Callable[[pd.DataFrame], pd.Series] | None = None,
     **options: Any,
-) -> "Drawing | Prose":
+) -> Drawing | Prose:
     """One figure: on the left what this run has measured, on the right the reference run.
 
     Levels stand on the same scale. Differences do not, as a large one on phantoms would hide a small one on
@@ -91,8 +90,6 @@ def side_by_side(
     mine = this_run if isinstance(this_run, pd.DataFrame) or this_run is None else to_frame(this_run)
     mine = _chosen(mine, where)
     if mine is None and kept is None:
-        from medtl_core.reporting.sentences import Prose
-
         return Prose(NOTHING_KEPT)
     if mine is not None and kept is not None:
         kept = _in_order_of(list(dict.fromkeys(mine["arm"])), kept)

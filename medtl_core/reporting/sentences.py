@@ -9,6 +9,7 @@ import pandas as pd
 from medtl_core.evaluation.metric_words import metric_in_words, range_of
 from medtl_core.evaluation.rounding import decimals_for, number
 from medtl_core.evidence.record import to_frame
+from medtl_core.reporting.markdown_text import Prose
 from medtl_core.reporting.reference import NOTHING_KEPT, heading, reference_records
 from medtl_core.reporting.rows import NO_BREAK, group_in_words, seeds_in_words
 from medtl_core.reporting.style import words
@@ -16,16 +17,6 @@ from medtl_core.reporting.summaries import Records, Summary, arm_summaries, pair
 
 SENSIBLE = 1e-12
 """Differences below this are round-off."""
-
-
-class Prose(str):
-    """Text that a notebook shows as Markdown."""
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))
 
 
 def difference_sentence(

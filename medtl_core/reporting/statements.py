@@ -5,8 +5,8 @@ from pathlib import Path
 from medtl_core.evidence.ledger import build_ledger
 from medtl_core.evidence.reference_run import read_kept
 from medtl_core.evidence.register import Register, load_register
+from medtl_core.reporting.markdown_text import Prose
 from medtl_core.reporting.reference import NOTHING_KEPT, reference_folder
-from medtl_core.reporting.sentences import Prose
 from medtl_core.settings import project_root
 
 
