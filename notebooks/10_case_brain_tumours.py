@@ -93,9 +93,11 @@ LABELS = {
     "leaked_share": "share of test images that are leaked",
     "brain_mri_64": "brain MRI",
     "chest_xray_64": "chest X-rays",
+    "kermany": "Kermany",
     "phantoms_leaky": "phantoms",
 }
-COLOURS = plt.rcParams["axes.prop_cycle"].by_key()["color"]  # twelve, one a class
+palette = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+COLOURS = [*palette[:3], *palette[4:], palette[3]]  # one a class; the fourth of the palette is too near to the second
 device = study.select_device()
 study.seed_everything(0)
 tuned_runs = f"at most {4 * seeds} fine-tunings of {steps} steps" if steps else "no fine-tuning"
