@@ -77,7 +77,8 @@ def _reference_lines() -> list[str]:
     counts = ", ".join(f"{count} {word}" for word, count in words.most_common())
     lines = ["", wrapped(f"On patients' images the reference run ({reference_name()}) found: {counts}.")]
     for row in told(ledger):
-        lines.append(wrapped(f"{row['verdict'].capitalize()}: {row['sentence']}", 6, row["id"]))
+        said = f"“{row['statement']}” {row['verdict'].capitalize()}. {row['sentence']}"
+        lines.append(wrapped(said, 6, row["id"]))
     return [*lines, f"All of them: medtl ledger {reference_name()}"]
 
 

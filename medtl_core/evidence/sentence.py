@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from medtl_core.evaluation.metric_words import metric_in_words, range_of
 from medtl_core.evaluation.rounding import decimals_for, number
-from medtl_core.evidence.pairing import stratum_name
+from medtl_core.evidence.pairing import level_name
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rule_verdict import DatasetVerdict, RuleVerdict, StratumVerdict
 from medtl_core.evidence.rules.estimate import Estimate
@@ -63,11 +63,12 @@ def _finding(result: RuleVerdict, words: Mapping[str, str]) -> str:
 
 
 def _subject(rule: Rule, words: Mapping[str, str]) -> str:
-    metric = metric_in_words(rule.metric, dict(words))
+    metric = _metric(rule, words)
     arm = words.get(rule.treatment or "", (rule.treatment or "").replace("_", " "))
     compared = arm
     if rule.control is not None:
-        compared = f"{arm} minus {words.get(rule.control, rule.control.replace('_', ' '))}"
+        against = "relative to" if _is_ratio(rule) else "minus"
+        compared = f"{arm} {against} {words.get(rule.control, rule.control.replace('_', ' '))}"
     if rule.trend is None:
         return f"{metric} of {compared}"
     factor = words.get(rule.trend.factor, rule.trend.factor)
@@ -82,14 +83,36 @@ def _place(rule: Rule, dataset: DatasetVerdict, judged: StratumVerdict, words: M
     estimate = judged.estimate
     interval = estimate.interval
     assert interval is not None
-    signed = rule.control is not None or rule.trend is not None
-    decimals = decimals_for((interval.high - interval.low) / 2, range_of(rule.metric) == (0.0, 1.0))
-    size, low, high = (
-        number(x, decimals, sign=signed) for x in (interval.estimate, interval.low, interval.high)
-    )
+    values = [interval.estimate, interval.low, interval.high]
+    times = _is_ratio(rule)
+    if times:
+        values = [2**value for value in values]
+    signed = not times and (rule.control is not None or rule.trend is not None)
+    decimals = decimals_for((values[2] - values[1]) / 2, range_of(rule.metric) == (0.0, 1.0))
+    size, low, high = (number(value, decimals, sign=signed) for value in values)
+    if times:
+        size = f"× {size}"
     name = words.get(dataset.name, words.get(estimate.archive, dataset.name))
-    at = f", {stratum_name(estimate.stratum)}" if estimate.stratum else ""
+    at = "".join(f", {_level(factor, level, words)}" for factor, level in estimate.stratum.items())
     return f"{size} [{low}, {high}] on {name}{at} ({_basis(estimate)})"
+
+
+def _is_ratio(rule: Rule) -> bool:
+    """Differences of logarithms are told as factors: "× .06" rather than −4.0."""
+    return rule.metric.startswith("log2_") and rule.trend is None
+
+
+def _metric(rule: Rule, words: Mapping[str, str]) -> str:
+    metric = metric_in_words(rule.metric, dict(words))
+    return re.sub(r" \(log2.*\)", "", metric) if _is_ratio(rule) else metric
+
+
+def _level(factor: str, level: object, words: Mapping[str, str]) -> str:
+    """`64 training images` where the factor has a word, else `severity = 2`; names stand alone."""
+    name = level_name(level)
+    if isinstance(level, int | float) and not isinstance(level, bool):
+        return f"{name} {words[factor]}" if factor in words else f"{factor.replace('_', ' ')} = {name}"
+    return words.get(name, name.replace("_", " "))
 
 
 def _basis(estimate: Estimate) -> str:
@@ -128,14 +151,17 @@ def _why_open(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[s
     if missing := [words.get(name, name) for name in verdict.parts if name not in measured]:
         return f": not measured on {', '.join(missing)}"
     reasons: dict[str, list[str]] = {}
-    sizes: list[float] = []
+    sizes: list[tuple[float, str]] = []
     for result in tested:
         for dataset in result.datasets.values():
             for judged in dataset.strata if dataset.decides else ():
                 if judged.verdict != "inconclusive":
                     continue
                 if judged.detectable:
-                    sizes.append(judged.detectable)
+                    size = judged.detectable
+                    factor = f"a factor of {2**size:.2g}"
+                    shown = factor if _is_ratio(result.rule) else f"{size:.2g}".removeprefix("0")
+                    sizes.append((size, shown))
                 if judged.estimate.note and judged.p_adjusted is None:
                     reason = _with_names(judged.estimate.note, result.rule, words)
                     places = reasons.setdefault(reason, [])
@@ -147,8 +173,7 @@ def _why_open(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[s
         )
     if not sizes:
         return ""
-    shown = f"{max(sizes):.2g}".removeprefix("0")
-    return f": only an effect of {shown} or more would have been found with a power of 80 %"
+    return f": only an effect of {max(sizes)[1]} or more would have been found with a power of 80 %"
 
 
 def _with_names(reason: str, rule: Rule, words: Mapping[str, str]) -> str:
@@ -156,7 +181,7 @@ def _with_names(reason: str, rule: Rule, words: Mapping[str, str]) -> str:
     for name in (rule.treatment, rule.control):
         if name:
             reason = re.sub(rf"\b{re.escape(name)}\b", words.get(name, name.replace("_", " ")), reason)
-    metric = metric_in_words(rule.metric, dict(words))
+    metric = _metric(rule, words)
     if metric[1:2].islower():  # not an acronym
         metric = metric[:1].lower() + metric[1:]
     return re.sub(rf"\b{re.escape(rule.metric)}\b", metric, reason)

@@ -1,5 +1,7 @@
 """What a run ends with: identities, planted effects, and what the reference run found on patients' images."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,15 +82,25 @@ def reference_name() -> Path | None:
 
 
 def told(ledger: Ledger, count: int = 5) -> list[dict[str, str]]:
-    """The entries whose sentences say most, as rows with id, verdict and sentence; one a notebook first."""
-    rows = [row for word in TOLD for row in ledger.rows() if row["verdict"] == word and row["sentence"]]
-    seen: set[str] = set()
-    first: list[dict[str, Any]] = []
-    rest: list[dict[str, Any]] = []
+    """The entries whose sentences say most, as rows with id, verdict, statement and sentence.
+
+    Statements of the survey itself come first, then those with the more telling word, then one a notebook.
+    """
+    own = [re.compile(group.pattern) for group in ledger.head.ids if group.quoted]
+
+    def inherited(row: dict[str, Any]) -> bool:
+        return not any(pattern.fullmatch(row["id"]) for pattern in own)
+
+    rows = [row for row in ledger.rows() if row["verdict"] in TOLD and row["sentence"]]
+    rows.sort(key=lambda row: (inherited(row), TOLD.index(row["verdict"])))
+    seen: Counter[str] = Counter()
+    rounds = []
     for row in rows:
-        (rest if row["notebook"] in seen else first).append(row)
-        seen.add(row["notebook"])
-    return [{key: row[key] for key in ("id", "verdict", "sentence")} for row in [*first, *rest][:count]]
+        rounds.append((inherited(row), seen[row["notebook"]]))
+        seen[row["notebook"]] += 1
+    order = sorted(range(len(rows)), key=rounds.__getitem__)
+    columns = ("id", "verdict", "statement", "sentence")
+    return [{key: rows[i][key] for key in columns} for i in order[:count]]
 
 
 def _rules(ledger: Ledger) -> Iterator[tuple[str, RuleVerdict]]:

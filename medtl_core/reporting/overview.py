@@ -36,7 +36,10 @@ def overview_markdown(ledger: Ledger, folder: Path) -> str:
         "cannot be tested here.",
         "",
     ]
-    lines += [f"- **{row['id']}, {row['verdict']}.** {row['sentence']}" for row in told(ledger, LINES)]
+    lines += [
+        f"- **{row['id']}, {row['verdict']}:** *{row['statement']}* {row['sentence']}"
+        for row in told(ledger, LINES)
+    ]
     return "\n".join(lines)
 
 

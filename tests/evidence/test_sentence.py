@@ -72,3 +72,19 @@ def test_what_of_the_scope_is_missing_is_named(said, claim, rule, pairs, exactly
     entry = claim(rule(), scope=["breastmnist", "chest"])
     said_of_it = said(entry, pairs(exactly(0.0, 0.01)))
     assert said_of_it.endswith("leaves the statement open: not measured on chest.")
+
+
+def test_a_difference_of_logarithms_is_told_as_a_factor(said, claim, rule, pairs, exactly):
+    asked = claim(rule(metric="log2_seconds", direction="lower", margin=1.0))
+    records = pairs(exactly(-4.0, 0.1), metric="log2_seconds")
+    assert said(asked, records).startswith(
+        "Training time of fine-tuning relative to training from scratch: × .062 [.0"
+    )
+    wide = pairs(exactly(0.0, 2.0), metric="log2_seconds")
+    assert "only an effect of a factor of " in said(asked, wide)
+
+
+def test_a_stratum_is_told_in_words(said, claim, rule, pairs, exactly):
+    asked = claim(rule(by=["n"]))
+    told = said(asked, pairs(exactly(0.1, 0.01), factors={"n": 64}))
+    assert "on breast ultrasound, n = 64 (5 seeds)" in told
