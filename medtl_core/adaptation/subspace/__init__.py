@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "common_space": ["CommonSpace"],
         "correlation_alignment": ["coral"],
         "heterogeneity": ["domains_differ"],
-        "transfer_components": ["transfer_components"],
+        "component_analysis": ["transfer_components"],
         "transport": ["optimal_transport", "transport_plan"],
     },
 )

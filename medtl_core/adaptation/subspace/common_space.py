@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CommonSpace:
-    """`source` (n, q), in the order of the source's rows; `target_map` takes target cases (k, d) to (k, q)."""
+    """`source` (n, q), in the order of its rows; `target_map` takes target cases (k, d) to (k, q)."""
 
     source: Array
     target_map: Callable[[Array], Array]
