@@ -19,7 +19,7 @@ def transfer_components(
 
     W holds the leading solutions of K H K w = v (K L K + penalty I) w: variance (H centres) against the
     distance of the domains' means, L = e e' with e 1/n on the source and -1/m on the target (Pan et al. 2011,
-    eq. 8). bandwidth None: the median distance. Time grows with (n + m)^3. Raises MedtlError as
+    unsupervised form). bandwidth None: the median distance. Time grows with (n + m)^3. Raises MedtlError as
     `check_components` and for a penalty not above 0.
     """
     check_components(components, source, target)

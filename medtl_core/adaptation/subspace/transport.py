@@ -13,8 +13,9 @@ Array = NDArray[np.float64]
 def optimal_transport(source: Array, target: Array) -> CommonSpace:
     """Source (n, d) -> n P X_T, the barycentres of what `transport_plan` P sends it to; target as it is.
 
-    Courty et al. 2017, eq. 14, without regularisation and without the source's labels. Every source case must
-    find its place in the target: a different share of classes there pulls cases to the wrong class.
+    Courty et al. 2017, barycentric mapping, without regularisation and without the source's labels. Every
+    source case must find its place in the target: another share of the classes there pulls cases to a wrong
+    class.
     """
     plan = transport_plan(source, target)
     return CommonSpace(plan @ target / plan.sum(axis=1, keepdims=True), lambda x: x)
