@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 
 def transfer_components(
-    source: Array, target: Array, *, components: int, penalty: float = 1.0, bandwidth: float | None = None
+    source: Array, target: Array, *, components: int, penalty: float = 0.1, bandwidth: float | None = None
 ) -> CommonSpace:
     """Source (n, d) and target (m, d) -> K W, (n, q) and (m, q), K the RBF kernel to all n + m cases.
 
