@@ -32,9 +32,9 @@ class AdaptedClassifier:
     `classes` (K,): the source's labels, sorted. `source_weights` (n,): mean 1, in the order of the source's
     rows; 1 where a method does not weigh. `diagnostics`: `source_cases`, `target_cases`, `dimensions` after
     the reduction, `mmd2_before` and `mmd2_after` (squared MMD to the target, in the reduced space and in the
-    one where the classifier works; not to be compared
-    where the dimensions differ), and by method `effective_sample_size`, `largest_weight`, `components`,
-    `heterogeneity_p`, `aligned`, `target_share_<class>`.
+    one where the classifier works, not to be compared where their dimensions differ), and by method
+    `effective_sample_size`, `largest_weight`, `components`, `heterogeneity_p`, `aligned`,
+    `target_share_<class>`.
     """
 
     method: str

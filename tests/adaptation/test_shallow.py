@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from medtl_core.adaptation import adapt, domain_indices, method_names, shared_classes
+from medtl_core.adaptation.subspace import transfer_components
 from medtl_core.adaptation.weighted_discrepancy import weighted_mmd2
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.discrepancy import median_bandwidth
@@ -101,6 +102,16 @@ def test_diagnostics_say_what_was_done(fitted):
     assert fitted["tca"].diagnostics["components"] == 3
     assert fitted["alignment_discriminant"].diagnostics["heterogeneity_p"] <= 0.05
     assert fitted["alignment_discriminant"].diagnostics["aligned"] == 1
+
+
+def test_what_is_left_of_the_shift_is_measured_where_the_classifier_works(fitted):
+    reduced = [fitted["tca"]._reduction(features) for features in (SOURCE, TARGET)]
+    space = transfer_components(*reduced, components=3)
+    left = weighted_mmd2(space.source, space.target_map(reduced[1]))
+    assert fitted["tca"].diagnostics["mmd2_after"] == pytest.approx(left)
+    assert fitted["tca"].diagnostics["mmd2_before"] == pytest.approx(weighted_mmd2(*reduced))
+    left = weighted_mmd2(*reduced, fitted["kliep"].source_weights)
+    assert fitted["kliep"].diagnostics["mmd2_after"] == pytest.approx(left)
 
 
 def test_domains_that_do_not_differ_are_not_aligned():
