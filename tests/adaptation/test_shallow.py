@@ -126,13 +126,13 @@ def test_domains_that_do_not_differ_are_not_aligned():
 @pytest.mark.parametrize("method", ["bbse", "saerens_em"])
 def test_a_planted_label_shift_is_found(method):
     rng = np.random.default_rng(5)
-    codes = np.repeat([0, 1, 2], [300, 300, 300])
+    codes = np.repeat([0, 1, 2], [300, 150, 450])
     hidden = np.repeat([0, 1, 2], [600, 250, 150])
     middle = np.array([[0, 0], [3, 0], [0, 3]])
     source, target = (rng.normal(size=(len(c), 2)) + middle[c] for c in (codes, hidden))
     adapted = adapt(method, source, codes, target, seed=0)
     shares = [adapted.diagnostics[f"target_share_{k}"] for k in range(3)]
-    assert shares == pytest.approx([0.6, 0.25, 0.15], abs=0.03)
+    assert shares == pytest.approx([0.6, 0.25, 0.15], abs=0.05)
     plain = adapt("source_only", source, codes, target, seed=0)
     right = (adapted.predict_proba(target).argmax(axis=1) == hidden).mean()
     assert right > (plain.predict_proba(target).argmax(axis=1) == hidden).mean()
