@@ -1,10 +1,10 @@
 """Optimal transport (Courty et al. 2017): each source case moved to the target cases its mass goes to."""
 
 import numpy as np
-import ot
 from numpy.typing import NDArray
 
 from medtl_core.adaptation.subspace.common_space import CommonSpace
+from medtl_core.adaptation.subspace.libraries import pot
 from medtl_core.errors import MedtlError
 
 Array = NDArray[np.float64]
@@ -27,6 +27,7 @@ def transport_plan(source: Array, target: Array) -> Array:
     By POT's network simplex. Raises MedtlError where that does not end within its number of steps.
     """
     n, m = len(source), len(target)
+    ot = pot()
     cost = ot.dist(source, target, metric="sqeuclidean")
     plan, log = ot.emd(np.full(n, 1 / n), np.full(m, 1 / m), cost, numItermax=10_000_000, log=True)
     if log["warning"]:
