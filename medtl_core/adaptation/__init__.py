@@ -4,5 +4,5 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["deep"],
+    submodules=["deep", "shift", "validators"],
 )

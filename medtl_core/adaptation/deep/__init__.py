@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "adda": ["train_adda"],
         "batch_norm": ["adapt_batch_norm", "train_adabn"],
+        "candidate": ["outputs_of"],
         "dan": ["multi_kernel_mmd2", "train_dan"],
         "dann": ["train_dann"],
         "deep_coral": ["coral_loss", "train_deep_coral"],

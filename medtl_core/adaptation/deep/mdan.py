@@ -40,7 +40,7 @@ def train_mdan(
     config: AdaptationConfig,
     *,
     seed: int,
-    trade_off: float = 0.1,
+    trade_off: float = 1.0,
     gamma: float | None = 10.0,
 ) -> Adapted:
     """Train a copy of `network` on the soft bound with `gamma`, or with None on the hard one.

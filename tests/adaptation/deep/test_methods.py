@@ -144,16 +144,20 @@ def test_every_method_gains_where_the_target_is_the_source_moved(name):
     config = AdaptationConfig(steps=300, batch_size=64, learning_rate=3e-3)
     source, target = gaussians(0, 1), gaussians(1, 1, seed=1)
     sources = [source, gaussians(-0.3, 1, seed=2)]
-    network = feature_network((3,), 2, seed=0)
     given = sources if name in MULTI_SOURCE else source
     alone = combined(sources) if name in MULTI_SOURCE else source
 
     def right(adapted):
         return float((predict(adapted.network, target, None).argmax(1) == target.labels.numpy()).mean())
 
-    before = right(train_source_only(network, alone, None, config, seed=0))
-    after = right(METHODS[name](network, given, Unlabelled.of(target), None, config, seed=0))
-    assert after > before + 0.05
+    gains = []
+    for seed in (0, 1):
+        network = feature_network((3,), 2, seed=seed)
+        before = train_source_only(network, alone, None, config, seed=seed)
+        after = METHODS[name](network, given, Unlabelled.of(target), None, config, seed=seed)
+        gains.append(right(after) - right(before))
+    assert min(gains) > 0
+    assert np.mean(gains) > 0.05
 
 
 def test_no_file_of_the_loops_reads_target_labels():
