@@ -51,8 +51,8 @@ def gap_closed(
     if any(arm.ndim != 1 for arm in arms) or len({len(arm) for arm in arms}) > 1 or len(arms[0]) < 2:
         shapes = ", ".join(str(arm.shape) for arm in arms)
         raise MedtlError(
-            f"gap_closed: source, adapted and oracle of shapes {shapes}, expected one value a seed in each and "
-            "at least 2 seeds"
+            f"gap_closed: source, adapted and oracle of shapes {shapes}, expected one value a seed in each "
+            "and at least 2 seeds"
         )
     if not all(np.isfinite(arm).all() for arm in arms):
         raise MedtlError("gap_closed: NaN or infinity found, expected a finite value for each arm and seed")

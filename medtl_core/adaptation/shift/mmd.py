@@ -24,8 +24,8 @@ def linear_mmd2(x: ArrayLike, y: ArrayLike) -> float:
     fits = first.ndim == second.ndim == 2 and first.shape[1:] == second.shape[1:]
     if not fits or min(len(first), len(second)) < 2:
         raise MedtlError(
-            f"linear_mmd2: found shapes {first.shape} and {second.shape}, expected (n, d) and (m, d), at least "
-            "2 cases each"
+            f"linear_mmd2: found shapes {first.shape} and {second.shape}, expected (n, d) and (m, d), at "
+            "least 2 cases each"
         )
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise MedtlError("linear_mmd2: NaN or infinity found, expected finite features")

@@ -76,8 +76,8 @@ def centre_probe(
         found[int(label)] = float(balanced_accuracy_score(where[chosen], told))
     if not found:
         raise MedtlError(
-            f"centre_probe: no class has {folds} cases of each of {len(names)} centres, expected at least one; "
-            "take fewer folds or leave labels out"
+            f"centre_probe: no class has {folds} cases of each of {len(names)} centres, expected one "
+            "such class; take fewer folds or leave labels out"
         )
     mean = float(np.mean(list(found.values())))
     return CentreProbe(mean, 1 / len(names), {} if labels is None else found, tuple(left_out))

@@ -20,7 +20,7 @@ from medtl_core.evaluation.discrepancy import mmd_test
 
 @dataclass(frozen=True)
 class KindOfShift:
-    """p values of no difference in `inputs` P(x), `labels` P(y), `appearance` P(x | y), `concept` P(y | x)."""
+    """p values of equal `inputs` P(x), `labels` P(y), `appearance` P(x | y), `concept` P(y | x)."""
 
     inputs: float
     labels: float
@@ -76,8 +76,8 @@ def kind_of_shift(
     counts = np.array([[np.count_nonzero(labels == c) for c in classes] for labels in (y, v)])
     if counts.min() < 2 or len(classes) < 2:
         raise MedtlError(
-            f"kind_of_shift: class counts {counts[0].tolist()} and {counts[1].tolist()}, expected two classes "
-            "or more with at least 2 cases on each side; leave rarer classes out"
+            f"kind_of_shift: class counts {counts[0].tolist()} and {counts[1].tolist()}, expected two "
+            "classes or more with at least 2 cases on each side; leave rarer classes out"
         )
 
     def p_value(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

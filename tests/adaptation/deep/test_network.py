@@ -12,12 +12,14 @@ from medtl_core.adaptation.deep import (
     feature_network,
     image_network,
     most_confident,
+    outputs_of,
     prefix_features,
 )
 from medtl_core.backbones.stages import activations, position_of
 from medtl_core.backbones.zoo import build
 from medtl_core.data.tensors import DeviceDataset, Normalisation
 from medtl_core.errors import MedtlError
+from medtl_core.training.features import FeatureSet
 from medtl_core.training.prediction import evaluation_mode, predict
 
 RNG = np.random.default_rng(0)
@@ -60,6 +62,18 @@ def test_probabilities_of_unlabelled_cases_are_those_of_predict():
     network, data = image_network(backbone), images(5)
     found = Unlabelled.of(data).probabilities(network, HALF, batch_size=2)
     assert np.allclose(found, predict(network, data, HALF), atol=1e-6)
+
+
+def test_validators_are_given_what_the_network_says_in_the_order_of_the_cases():
+    network = feature_network((3,), 2, seed=0)
+    held_out = FeatureSet(torch.randn(9, 3), torch.arange(9) % 2)
+    target = FeatureSet(torch.randn(7, 3), torch.zeros(7, dtype=torch.int64))
+    found = outputs_of(network, held_out, Unlabelled.of(target), None, batch_size=4)
+    assert np.allclose(found.source_probabilities, predict(network, held_out, None))
+    assert np.allclose(found.target_probabilities, predict(network, target, None))
+    assert found.source_labels.tolist() == held_out.labels.tolist()
+    with evaluation_mode(network):
+        assert np.allclose(found.target_features, network.extractor(target.features), atol=1e-6)
 
 
 def test_prefix_features_are_the_activation_at_the_cut():

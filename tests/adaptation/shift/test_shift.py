@@ -40,10 +40,11 @@ def test_multi_kernel_mmd_is_the_double_sum():
 
 
 def test_both_have_no_bias_for_equal_distributions_and_see_a_moved_mean():
+    rng = np.random.default_rng(0)
     for measure in (linear_mmd2, multi_kernel_mmd2):
-        found = [measure(*RNG.normal(0, 1, (2, 10, 3))) for _ in range(200)]
+        found = [measure(*rng.normal(0, 1, (2, 10, 3))) for _ in range(200)]
         assert abs(np.mean(found)) < 3 * np.std(found) / math.sqrt(200)
-        assert measure(RNG.normal(0, 1, (50, 3)), RNG.normal(1, 1, (50, 3))) > 0.05
+        assert measure(rng.normal(0, 1, (50, 3)), rng.normal(1, 1, (50, 3))) > 0.05
 
 
 def test_linear_mmd_refuses_what_does_not_fit():
@@ -54,7 +55,8 @@ def test_linear_mmd_refuses_what_does_not_fit():
 
 
 def test_the_centre_probe_finds_a_centre_and_finds_none():
-    features, centres = RNG.normal(0, 1, (300, 5)), np.repeat(["a", "b", "c"], 100)
+    rng = np.random.default_rng(0)
+    features, centres = rng.normal(0, 1, (300, 5)), np.repeat(["a", "b", "c"], 100)
     nothing = centre_probe(features, centres)
     assert nothing.chance == pytest.approx(1 / 3)
     assert nothing.balanced_accuracy == pytest.approx(1 / 3, abs=0.1)
@@ -64,9 +66,10 @@ def test_the_centre_probe_finds_a_centre_and_finds_none():
 
 
 def test_within_classes_a_difference_of_class_shares_is_not_taken_for_a_centre():
+    rng = np.random.default_rng(0)
     centres = np.repeat([0, 1], 200)
-    labels = np.where(RNG.random(400) < np.where(centres, 0.9, 0.1), 1, 0)
-    features = RNG.normal(0, 1, (400, 3)) + 4 * labels[:, None]
+    labels = np.where(rng.random(400) < np.where(centres, 0.9, 0.1), 1, 0)
+    features = rng.normal(0, 1, (400, 3)) + 4 * labels[:, None]
     assert centre_probe(features, centres).balanced_accuracy > 0.85
     within = centre_probe(features, centres, labels=labels)
     assert within.balanced_accuracy == pytest.approx(0.5, abs=0.12)
@@ -75,7 +78,8 @@ def test_within_classes_a_difference_of_class_shares_is_not_taken_for_a_centre()
 
 
 def test_the_centre_probe_names_what_it_leaves_out_and_refuses_one_centre():
-    features, centres = RNG.normal(0, 1, (60, 2)), np.tile([0, 1], 30)
+    rng = np.random.default_rng(0)
+    features, centres = rng.normal(0, 1, (60, 2)), np.tile([0, 1], 30)
     labels = np.repeat([0, 1], [52, 8])
     assert centre_probe(features, centres, labels=labels).left_out == (1,)
     with pytest.raises(MedtlError, match="1 centre found, expected at least 2"):
@@ -88,10 +92,11 @@ def test_the_centre_probe_names_what_it_leaves_out_and_refuses_one_centre():
 
 def test_groups_stay_in_one_fold():
     """Twenty patients with features of their own, each of one centre: copies across folds give it away."""
+    rng = np.random.default_rng(0)
     patients = np.repeat(np.arange(20), 15)
-    features = RNG.normal(0, 3, (20, 30))[patients] + RNG.normal(0, 0.1, (300, 30))
+    features = rng.normal(0, 3, (20, 30))[patients] + rng.normal(0, 0.1, (300, 30))
     centres = patients % 2
-    assert centre_probe(features, centres).balanced_accuracy > 0.95
+    assert centre_probe(features, centres).balanced_accuracy > 0.9
     assert centre_probe(features, centres, groups=patients).balanced_accuracy < 0.8
 
 
@@ -112,7 +117,8 @@ def test_a_gap_within_its_spread_has_no_share_but_negative_transfer_still_counts
     assert found.shares[0] == pytest.approx(-0.25)
     assert found.negative_transfer == pytest.approx(1 / 3)
     none = gap_closed([0.5, 0.5], [0.6, 0.4], [0.5, 0.52])
-    assert none.mean_share == pytest.approx(-5) or none.seeds_with_gap == 1
+    assert none.mean_share == pytest.approx(-5)
+    assert none.seeds_with_gap == 1
     nowhere = gap_closed([0.5, 0.5], [0.6, 0.4], [0.5, 0.5])
     assert nowhere.mean_share is None
     assert nowhere.seeds_with_gap == 0

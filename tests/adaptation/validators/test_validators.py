@@ -21,13 +21,13 @@ from medtl_core.adaptation.validators import (
 )
 from medtl_core.errors import MedtlError
 
-RNG = np.random.default_rng(0)
 LOSSES, WEIGHTS = np.array([0.2, 0.4, 0.1, 0.8]), np.array([0.5, 1.5, 2.0, 1.0])
 
 
 def outputs(shift=0.5, n=200, m=150, sharpness=2.0):
     """One feature, the class its sign, and a candidate that is as sure as `sharpness` says."""
-    source, target = RNG.normal(0, 1, (n, 1)), RNG.normal(shift, 1, (m, 1))
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(0, 1, (n, 1)), rng.normal(shift, 1, (m, 1))
 
     def probabilities(x):
         p = 1 / (1 + np.exp(-sharpness * x[:, 0]))
@@ -37,8 +37,9 @@ def outputs(shift=0.5, n=200, m=150, sharpness=2.0):
 
 
 def test_case_losses_are_those_of_scikit_learn():
-    probabilities = RNG.dirichlet(np.ones(3), 20)
-    labels = RNG.integers(0, 3, 20)
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(3), 20)
+    labels = rng.integers(0, 3, 20)
     assert source_risk(case_losses(probabilities, labels)) == pytest.approx(
         log_loss(labels, probabilities, labels=[0, 1, 2])
     )
@@ -60,7 +61,8 @@ def test_dev_and_its_control_variate_on_paper():
 
 def test_dev_is_the_intercept_at_mean_weight_1_of_a_least_squares_line():
     """A control variate with the best eta is a regression on the weight, read where the weight is 1."""
-    losses, weights = RNG.exponential(1, 50), RNG.exponential(1, 50)
+    rng = np.random.default_rng(0)
+    losses, weights = rng.exponential(1, 50), rng.exponential(1, 50)
     slope, intercept = np.polyfit(weights, weights * losses, 1)
     assert deep_embedded_validation(losses, weights) == pytest.approx(slope + intercept)
 
@@ -84,12 +86,13 @@ def test_equal_weights_leave_nothing_to_control():
 
 
 def test_the_density_ratio_is_that_of_two_known_gaussians():
-    source, target = RNG.normal(0, 1, (4000, 1)), RNG.normal(0.5, 1, (2000, 1))
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(0, 1, (4000, 1)), rng.normal(0.5, 1, (2000, 1))
     true = np.exp(0.5 * source[:, 0] - 0.125)
     found = density_ratio(source, target)
     assert np.abs(np.log(found / true)).max() < 0.35
     assert found.mean() == pytest.approx(1, abs=0.05)
-    order = RNG.permutation(4000)
+    order = rng.permutation(4000)
     assert np.corrcoef(np.log(density_ratio(source[order], target)), np.log(true[order]))[0, 1] > 0.99
 
 
@@ -112,8 +115,9 @@ def test_soft_neighbourhood_density_on_paper():
 
 
 def test_soft_neighbourhood_density_scales_rows_and_prefers_tight_clusters():
-    loose = RNG.dirichlet([1, 1, 1], 60)
-    tight = np.eye(3)[RNG.integers(0, 3, 60)] * 0.97 + 0.01
+    rng = np.random.default_rng(0)
+    loose = rng.dirichlet([1, 1, 1], 60)
+    tight = np.eye(3)[rng.integers(0, 3, 60)] * 0.97 + 0.01
     assert soft_neighbourhood_density(tight) > soft_neighbourhood_density(loose)
     constant = np.full((60, 3), [0.2, 0.5, 0.3])
     assert soft_neighbourhood_density(constant) == pytest.approx(math.log(59))
