@@ -50,7 +50,7 @@ def train_dan(
     learns them. Source and target pass through the network in one batch. History: `loss`, `classification`,
     `mmd2`. Errors as `paired_batches`.
     """
-    with training_copy(network, source.labels.device, seed) as trained:
+    with training_copy(network, [source], seed) as trained:
         updates = Updates(trained.parameters(), config)
         for x_s, y_s, x_t in paired_batches(source, target, normalisation, config, seed):
             features = trained.extractor(torch.cat([x_s, x_t]))
