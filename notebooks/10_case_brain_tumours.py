@@ -97,7 +97,7 @@ LABELS = {
     "phantoms_leaky": "phantoms",
 }
 palette = plt.rcParams["axes.prop_cycle"].by_key()["color"]
-COLOURS = [*palette[:3], *palette[4:], palette[3]]  # one a class; the fourth of the palette is too near to the second
+COLOURS = [*palette[:3], *palette[4:], palette[3]]  # one a class; the fourth looks like the second
 device = study.select_device()
 study.seed_everything(0)
 tuned_runs = f"at most {4 * seeds} fine-tunings of {steps} steps" if steps else "no fine-tuning"
