@@ -14,6 +14,7 @@ from medtl_core.adaptation.deep import (
     Unlabelled,
     combined,
     feature_network,
+    reverse_gradient,
     train_source_only,
 )
 from medtl_core.errors import MedtlError
@@ -143,6 +144,20 @@ def test_a_loss_that_is_not_finite_names_its_step():
     broken = FeatureSet(SOURCE.features * float("inf"), SOURCE.labels)
     with pytest.raises(MedtlError, match="loss is nan at step 1 of 6"):
         train_source_only(NETWORK, broken, None, QUICK, seed=0)
+
+
+def test_dann_reverses_both_domains_alike_along_the_schedule(monkeypatch):
+    given = []
+
+    def watched(x, coefficient):
+        given.append(coefficient)
+        return reverse_gradient(x, coefficient)
+
+    monkeypatch.setattr("medtl_core.adaptation.deep.dann.reverse_gradient", watched)
+    run("DANN", trade_off=0.5)
+    expected = [0.5 * np.tanh(5 * step / 6) for step in range(6)]
+    assert given[::2] == pytest.approx(expected)
+    assert given[1::2] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", METHODS)
