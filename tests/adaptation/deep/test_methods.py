@@ -185,3 +185,21 @@ def test_every_method_gains_where_the_target_is_the_source_moved(name):
 def test_no_file_of_the_loops_reads_target_labels():
     folder = Path(__file__).parents[3] / "medtl_core" / "adaptation" / "deep"
     assert not [path.name for path in folder.glob("*.py") if "target.labels" in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize(("name", "part"), [("deep CORAL", "coral"), ("DAN", "mmd2"), ("M3SDA", "moments")])
+def test_the_distance_of_the_domains_falls_with_its_weight(name, part):
+    config = AdaptationConfig(steps=60, batch_size=32, learning_rate=3e-3)
+    distances = []
+    for trade_off in (0.0, 5.0):
+        history = METHODS[name](
+            feature_network((3,), 2, seed=0),
+            [gaussians(0, 1), gaussians(-0.3, 1, seed=2)] if name in MULTI_SOURCE else gaussians(0, 1),
+            Unlabelled.of(gaussians(1, 2, seed=1)),
+            None,
+            config,
+            seed=0,
+            trade_off=trade_off,
+        ).history
+        distances.append(np.mean([step[part] for step in history[-10:]]))
+    assert distances[1] < 0.8 * distances[0]
