@@ -203,3 +203,20 @@ def test_the_distance_of_the_domains_falls_with_its_weight(name, part):
         ).history
         distances.append(np.mean([step[part] for step in history[-10:]]))
     assert distances[1] < 0.8 * distances[0]
+
+
+def test_the_extractor_of_adda_works_against_the_discriminator():
+    config = AdaptationConfig(steps=100, batch_size=32, learning_rate=3e-3)
+    domain = []
+    for rate in (1e-6, 1.0):
+        history = SINGLE_SOURCE["ADDA"](
+            feature_network((3,), 2, seed=0),
+            gaussians(0, 1),
+            Unlabelled.of(gaussians(1, 2, seed=1)),
+            None,
+            config,
+            seed=0,
+            extractor_rate=rate,
+        ).history
+        domain.append(np.mean([step["domain"] for step in history[-10:]]))
+    assert domain[1] > domain[0] - 0.02
