@@ -42,8 +42,3 @@ def density_ratio(
     )[: len(source)]
     ratio: Array = np.exp(told[:, 1] - told[:, 0]) * len(source) / len(target)
     return ratio
-
-
-def effective_sample_size(weights: Array) -> float:
-    """(sum w)^2 / sum w^2: as many equally weighted cases would vary as much. Weights (n,) at least 0."""
-    return float(weights.sum() ** 2 / np.square(weights).sum())

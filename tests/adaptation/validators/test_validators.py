@@ -13,7 +13,6 @@ from medtl_core.adaptation.validators import (
     choose,
     deep_embedded_validation,
     density_ratio,
-    effective_sample_size,
     importance_weighted_risk,
     prediction_entropy,
     soft_neighbourhood_density,
@@ -94,12 +93,6 @@ def test_the_density_ratio_is_that_of_two_known_gaussians():
     assert found.mean() == pytest.approx(1, abs=0.05)
     order = rng.permutation(4000)
     assert np.corrcoef(np.log(density_ratio(source[order], target)), np.log(true[order]))[0, 1] > 0.99
-
-
-def test_the_effective_sample_size_on_paper():
-    assert effective_sample_size(np.ones(7)) == pytest.approx(7)
-    assert effective_sample_size(np.array([1.0, 0, 0])) == pytest.approx(1)
-    assert effective_sample_size(np.array([1.0, 3.0])) == pytest.approx(16 / 10)
 
 
 def test_entropy_on_paper():
