@@ -44,8 +44,8 @@ class UnlabelledImages:
 class SegmentationCases:
     """Images as in `UnlabelledImages`, and masks uint8 (N, H, W) or (N, D, H, W).
 
-    A mask's value m is the class `class_names[m]`, 0 is the background. Raises MedtlError for masks of another
-    size than the images and for values without a name.
+    A mask's value m is the class `class_names[m]`, 0 is the background. Raises MedtlError for masks of
+    another size than the images and for values without a name.
     """
 
     name: str

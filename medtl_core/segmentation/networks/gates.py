@@ -2,8 +2,8 @@
 
 Neither has queries and keys. An axis gate squeezes one axis to its maximum and its mean, convolves what is
 left with a kernel of 7, and multiplies the features by the sigmoid. The three or four gates act side by side,
-and the output is their mean. A gate that squeezes the channels looks at a 7-pixel neighbourhood; one that squeezes
-an axis of the image looks along the whole of it.
+and the output is their mean. A gate that squeezes the channels looks at a 7-pixel neighbourhood; one that
+squeezes an axis of the image looks along the whole of it.
 """
 
 import torch

@@ -19,11 +19,16 @@ def convolution(spatial: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation with 8 channels a group, one group for fewer channels.
+    """Group normalisation with 8 channels a group, one group for fewer channels (Yao's code).
 
-    It keeps no running statistics, so that a network does not carry those of its source domain along.
+    Like instance normalisation it keeps no running statistics: a network carries none of its source along.
     """
     return nn.GroupNorm(max(1, channels // CHANNELS_A_GROUP), channels)
+
+
+def instance_norm(channels: int) -> nn.GroupNorm:
+    """Instance normalisation with scale and offset, for images and volumes: groups of one channel."""
+    return nn.GroupNorm(channels, channels)
 
 
 def require_widths(widths: Sequence[int], network: str) -> None:

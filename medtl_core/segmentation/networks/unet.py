@@ -12,7 +12,7 @@ from torch.nn import functional
 from medtl_core.segmentation.networks.layers import (
     convolution,
     crop_to,
-    group_norm,
+    instance_norm,
     pad_to_multiple,
     require_widths,
     start_weights,
@@ -22,7 +22,7 @@ Gate = Callable[[int], nn.Module]
 
 
 class DoubleConvolution(nn.Sequential):
-    """Twice a convolution of kernel 3, group norm and ReLU; then a gate, if there is one."""
+    """Twice a convolution of kernel 3, instance norm and ReLU; then a gate, if there is one."""
 
     def __init__(self, inputs: int, outputs: int, spatial: int, gate: Gate | None = None) -> None:
         conv = convolution(spatial)
@@ -31,7 +31,7 @@ class DoubleConvolution(nn.Sequential):
             for channels in (inputs, outputs)
             for layer in (
                 conv(channels, outputs, 3, padding=1, bias=False),
-                group_norm(outputs),
+                instance_norm(outputs),
                 nn.ReLU(inplace=True),
             )
         ]
@@ -42,8 +42,9 @@ class UNet(nn.Module):
     """Encoder and decoder with skip connections, logits (N, classes, *size) for x (N, channels, *size).
 
     widths: channels of each level; every level halves the sides. Sides that 2^(levels - 1) does not divide
-    are padded at their end by repeating the border, and the output is cropped, so odd sizes work. gate: makes a module for a number of channels, put behind each double convolution; at
-    the deepest level only where `gate_bottleneck_only` is set (non-local attention is too large elsewhere).
+    are padded at their end by repeating the border, and the output is cropped, so odd sizes work. gate: makes
+    a module for a number of channels, put behind each double convolution, or behind the deepest alone with
+    `gate_bottleneck_only` (non-local attention is too large elsewhere).
     Upsampling is linear interpolation and has no weights.
     """
 
