@@ -34,7 +34,7 @@ def test_the_decoder_of_a_unet_uses_what_comes_from_below_and_what_skips(half):
     x = torch.randn(1, 1, 8, 8)
     with torch.no_grad():
         before = network(x)
-        # Eight channels come from below, four skip: without its weights neither may leave the output as it was.
+        # Eight channels come from below, four skip: without its weights the output must change.
         part = slice(0, 8) if half == "from below" else slice(8, 12)
         network.up[0][0].weight[:, part] = 0
         assert not torch.allclose(network(x), before, atol=1e-3)
