@@ -130,8 +130,8 @@ LABELS = {
     "fidelity": "share of new images with the same answer",
     "depth": "depth of the tree",
     "whole": "the whole network",
-    "cut": "cut after stage 4",
-    "lower_cut": "cut after stage 3",
+    "cut": "the network of this lesson",
+    "lower_cut": "a lower cut",
     "cam_gap": "Grad-CAM against HiRes-CAM (largest difference)",
     "randomised": "weights drawn anew",
     "head": "the head",
@@ -337,7 +337,7 @@ show.TextTable(rows)
 # gradients give everything to $b$, which limits the score all along the way; Shapley halves it, since neither pixel
 # achieves anything alone. **There is no one true attribution.** There are answers to different questions.
 #
-# *What does the integral collect?* The arrows are gradients along the way from the baseline.
+# *What does the integral collect?* The arrows are gradients along the way from the baseline, a cross is a gradient of zero.
 
 # %% tags=["nbval-ignore-output"]
 figure, axes = plt.subplots(1, 3, figsize=(10.2, 3.5), layout="constrained")
@@ -346,23 +346,26 @@ for axis, (name, (function, (a, b))) in zip(axes, list(TOYS.items())[1:], strict
     grid = torch.linspace(0, far, 80)
     left, up = torch.meshgrid(grid, grid, indexing="xy")
     surface = axis.contourf(grid, grid, function(left, up), levels=12, cmap="Greys", alpha=0.7)
-    axis.plot([0, a], [0, b], color="tab:blue", linewidth=2)
+    axis.plot([0, a], [0, b], color="tab:blue", linewidth=1.2)
     axis.plot(a, b, "o", color="tab:blue")
     along = torch.stack([torch.linspace(0.08, 0.92, 6) * a, torch.linspace(0.08, 0.92, 6) * b])
     along.requires_grad_()
     (slopes,) = torch.autograd.grad(function(along[0], along[1]).sum(), along)
-    length = 0.16 * far / max(float(slopes.abs().max()), 1e-6)
+    arrows = slopes * 0.2 * far / max(float(slopes.norm(dim=0).max()), 1e-6)
     axis.quiver(
         *along.detach(),
-        *(slopes * length),
+        *arrows,
         color="tab:red",
         angles="xy",
         scale_units="xy",
         scale=1,
-        width=0.012,
+        width=0.018,
+        zorder=3,
     )
+    flat = slopes.norm(dim=0) == 0
+    axis.plot(*along.detach()[:, flat], "x", color="tab:red", zorder=3)
     axis.set(title=name, xlabel="pixel a", aspect="equal")
-    figure.colorbar(surface, ax=axis, shrink=0.8)
+    figure.colorbar(surface, ax=axis, shrink=0.8, label="score")
 axes[0].set_ylabel("pixel b")
 plt.show()
 
@@ -507,8 +510,9 @@ print("cells of the map:", " x ".join(map(str, theirs.grid)))
 # %% tags=["nbval-ignore-output"]
 OPTIONS = {
     "smoothgrad": {"samples": 15},
-    "integrated_gradients": {"steps": 20},
-    "occlusion": {"stride": image_size // 8},
+    "integrated_gradients": {"steps": 20, "baseline": "blur"},
+    "occlusion": {"patch": image_size * 3 // 16, "stride": image_size * 3 // 32, "baseline": "blur"},
+    **dict.fromkeys(["lime", "kernel_shap", "gradient_shap"], {"baseline": "blur"}),
 }
 
 
@@ -534,9 +538,33 @@ for half in (gallery[:7], gallery[7:]):
     display(explanation.maps_figure(pictures(example.images[:SHOWN]), half, rows_masks.numpy(), numbers))
 
 # %% [markdown]
+# Methods that hide pixels need something to put in their place. Here it is the image without its details, a blurred
+# copy. The choice is part of the question: *compared with what?*
+#
 # Notice how different they look. Those that go back to the pixels (gradients and their relatives) are grainy and show
 # edges. Class activation maps are blobs of the size of a cell. Methods that hide pieces of the image are blocky. The
 # look of a map says more about the method than about the network.
+#
+# *How much does the baseline matter?* Integrated gradients of one image against three ideas of *no information*: the
+# grey that the normalisation calls zero, the mean of the image, and a blurred copy.
+
+# %% tags=["nbval-ignore-output"]
+against = {
+    name: explanation.explain(
+        network, x[:1], target[:1], "integrated_gradients", steps=50, baseline=name
+    ).maps[0]
+    for name in ("zeros", "mean", "blur")
+}
+show.strip(
+    [(values / values.abs().max()).cpu().numpy() for values in against.values()],
+    [f"baseline: {name}" for name in ("zero", "mean of the image", "blurred image")],
+    masks=[masks[0].numpy()] * 3, colour_map="RdBu_r", value_range=(-1, 1), side=2.2,
+    caption="each map over its largest absolute value",
+)  # fmt: skip
+
+# %% [markdown]
+# A pixel that equals its baseline gets nothing, whatever it means: where the image is as black as the baseline, black
+# cannot be evidence.
 #
 # *Play with it.* Choose a case, a method, a layer, and how strongly the map covers the image. Grad-CAM on earlier layers
 # is finer, and its channels know less about the class. Where no front end is running, the still picture shows them
@@ -733,7 +761,7 @@ def randomised_maps(arm: str, seed: int) -> dict:
 
 shown_methods = ["gradient", "guided_backpropagation", "grad_cam", "sobel"]
 cascade = {arm: randomised_maps(arm, first_seed) for arm in shown_methods}
-figure, axis = plt.subplots(figsize=(6.8, 3.3))
+figure, axis = plt.subplots(figsize=(8.4, 3.3))
 colours = show.colours_of(shown_methods)
 names = ["trained", *cascade["gradient"]["stages"]]
 for arm, found in cascade.items():
@@ -784,9 +812,15 @@ axis.set_xticks(range(len(cheap)), words_of, rotation=35, ha="right")
 axis.set_yticks(range(len(cheap)), words_of)
 for (row, column), value in np.ndenumerate(agreement.to_numpy()):
     axis.text(
-        column, row, f"{value:.2f}", ha="center", va="center", color="white" if abs(value) > 0.7 else "black"
+        column,
+        row,
+        f"{round(value, 2) + 0.0:.2f}",
+        ha="center",
+        va="center",
+        color="white" if abs(value) > 0.7 else "black",
     )
 figure.colorbar(picture, label="rank correlation", shrink=0.85)
+axis.grid(visible=False)
 axis.set_title(f"mean of {SHOWN} images")
 plt.show()
 
@@ -1018,8 +1052,8 @@ print(
 )
 
 # %% [markdown]
-# Grey lines are single images; the mean hides that some do not react at all. The flat right panel is the control: it is
-# the object that counts, and not the hole. A generator that removes a lesion more skilfully (notebook 05) can take the
+# Grey lines are single images; a mean hides those that do not react at all. The right panel is the control. Only by as
+# much as the left panel is steeper is it the object that counts, and not the hole. A generator that removes a lesion more skilfully (notebook 05) can take the
 # place of `faded`; the question stays the same.
 #
 # ## Model explanation: can a person read a stand-in? (C085)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,7 @@ class Overlay:
         self.still = still
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        bundle = {"text/plain": self.still.text, "image/png": self.still.png()}
+        bundle = {"text/plain": self.still.text, "image/png": base64.b64encode(self.still.png()).decode()}
         return bundle | {
             kind: content
             for kind, content in self.widget._repr_mimebundle_().items()
