@@ -63,8 +63,9 @@ fine_tune_steps: int = 0  # steps of fine-tuning after the linear probe, 0 for t
 batch_size: int = 32  # images a step; 4 to 512
 learning_rate: float = 0.0005  # AdamW's learning rate in fine-tuning; 0.000001 to 0.1
 judged: int = 12  # images a seed whose maps are judged; 4 to 1000
-few: int = 8  # images a seed where maps are drawn many times over; 2 to 1000
-phantom_images: int = 600  # phantoms of the planted shortcut, drawn anew for each seed; 200 to 100000
+few: int = 6  # images a seed where maps are drawn many times over; 2 to 1000
+imitated: int = 400  # images whose answers a surrogate imitates, at most; 60 to 100000
+phantom_images: int = 400  # phantoms of the planted shortcut, drawn anew for each seed; 200 to 100000
 methods: list[str] = [
     "gradient",
     "integrated_gradients",
@@ -511,7 +512,7 @@ print("cells of the map:", " x ".join(map(str, theirs.grid)))
 OPTIONS = {
     "smoothgrad": {"samples": 15},
     "integrated_gradients": {"steps": 20, "baseline": "blur"},
-    "occlusion": {"patch": image_size * 3 // 16, "stride": image_size * 3 // 32, "baseline": "blur"},
+    "occlusion": {"patch": image_size * 3 // 16, "stride": image_size // 8, "baseline": "blur"},
     **dict.fromkeys(["lime", "kernel_shap", "gradient_shap"], {"baseline": "blur"}),
 }
 
@@ -1089,17 +1090,23 @@ def named_features(grey: np.ndarray, mask: np.ndarray) -> list[float]:
 
 
 @study.Study.artifact
-def named_features_of_all(seed: int) -> dict:
-    """Named features (N, D) of every image that is used; the same for all seeds."""
-    grey = pixels(used).images.float().mean(1).cpu().numpy() / 255
-    masks = masks_of(used).numpy()
+def named_features_of(part: str, seed: int) -> dict:
+    """Named features (N, D) of the training images of a seed, the test images, or new images to be imitated on."""
+    index = {"train": cases("train", train_size, seed), "test": TEST, "new": new_cases(seed)}[part]
+    grey = pixels(index).images.float().mean(1).cpu().numpy() / 255
+    masks = masks_of(index).numpy()
     return {"features": np.array([named_features(g, m) for g, m in zip(grey, masks, strict=True)])}
+
+
+def new_cases(seed: int) -> np.ndarray:
+    """At most `imitated` images that the network of this seed was not trained on."""
+    new = np.setdiff1d(used, cases("train", train_size, seed))
+    return np.random.default_rng(seed).permutation(new)[:imitated]
 
 
 def readable_model(seed: int) -> pipeline.Pipeline:
     """Logistic regression on named features, trained on the same images and labels as the network."""
-    index = cases("train", train_size, seed)
-    rows = named_features_of_all(0)["features"][np.searchsorted(used, index)]
+    rows, index = named_features_of("train", seed)["features"], cases("train", train_size, seed)
     fitted = pipeline.make_pipeline(
         preprocessing.StandardScaler(), linear_model.LogisticRegression(max_iter=2000)
     )
@@ -1108,8 +1115,7 @@ def readable_model(seed: int) -> pipeline.Pipeline:
 
 def answers_of(arm: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Named features and answers for images that were not trained on, of classes answered four times or more."""
-    new = np.setdiff1d(used, cases("train", train_size, seed))
-    rows = named_features_of_all(0)["features"][np.searchsorted(used, new)]
+    new, rows = new_cases(seed), named_features_of("new", seed)["features"]
     told = scored(cut_after, seed, new).argmax(1) if arm == "network" else readable_model(seed).predict(rows)
     common = np.isin(told, np.flatnonzero(np.bincount(told) >= 4))
     return rows[common], told[common]
@@ -1155,18 +1161,16 @@ show.side_by_side(show.plot_curves, surrogates, "fidelity", "depth", **SURROGATE
 def transparent_trial(arm: str, seed: int) -> dict:
     """AUROC on the test images, of the network, a readable model, or a shallow tree on the same features."""
     truth = archive.labels[TEST]
-    rows = named_features_of_all(0)["features"]
-    index = cases("train", train_size, seed)
     if arm == "network":
         found, share = scored(cut_after, seed, TEST), float(trained(cut_after, seed)["best_step_share"])
     else:
         share = 0.0
         fitted = readable_model(seed)
         if arm == "shallow_tree":
-            fitted = tree.DecisionTreeClassifier(max_depth=3, random_state=seed).fit(
-                rows[np.searchsorted(used, index)], archive.labels[index]
-            )
-        found = fitted.predict_proba(rows[np.searchsorted(used, TEST)])
+            fitted = tree.DecisionTreeClassifier(max_depth=3, random_state=seed)
+            index = cases("train", train_size, seed)
+            fitted.fit(named_features_of("train", seed)["features"], archive.labels[index])
+        found = fitted.predict_proba(named_features_of("test", 0)["features"])
     return {
         "auroc": evaluation.auroc(truth, found),
         "best_step_share": share,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,7 +27,7 @@ class Overlay:
         self.still = still
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        bundle = {"text/plain": self.still.text, "image/png": base64.b64encode(self.still.png()).decode()}
+        bundle = {"text/plain": self.still.text, "image/png": self.still.png()}
         return bundle | {
             kind: content
             for kind, content in self.widget._repr_mimebundle_().items()
