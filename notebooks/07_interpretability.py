@@ -542,8 +542,8 @@ for half in (gallery[:7], gallery[7:]):
 # Methods that hide pixels need something to put in their place. Here it is the image without its details, a blurred
 # copy. The choice is part of the question: *compared with what?*
 #
-# Notice how different they look. Those that go back to the pixels (gradients and their relatives) are grainy and show
-# edges. Class activation maps are blobs of the size of a cell. Methods that hide pieces of the image are blocky. The
+# Notice how different they look. Those that go back to the pixels (gradients and their relatives) are grainy. Class
+# activation maps are blobs of the size of a cell. Methods that hide pieces of the image are blocky. The
 # look of a map says more about the method than about the network.
 #
 # *How much does the baseline matter?* Integrated gradients of one image against three ideas of *no information*: the
@@ -638,9 +638,9 @@ plt.tight_layout()
 plt.show()
 
 # %% [markdown]
-# Even random deletion destroys the answer, since an image with holes is no longer an image. So the height of a curve
-# means nothing by itself; only its distance to the dashed curves does. At the right all curves meet in what the network
-# says of an image without content.
+# On the way every order leaves images with holes, unlike any that the network has seen. So the height of a curve means
+# nothing by itself; only its distance to the dashed curves does. At the right all curves meet in what the network says
+# of an image without content.
 #
 # ### The study: which maps beat a map that knows nothing? (R04, R05)
 #
@@ -1003,8 +1003,8 @@ plt.show()
 
 # %% [markdown]
 # The edge detector points at the same places for both models, as it must. A bright mark is also an edge, so that a map
-# which merely shows edges would seem to find it. What convinces is the *difference* between two models whose images are
-# the same.
+# which merely shows edges would seem to find it. Where a method points at the mark for *both* models, it has found a
+# bright spot and no reason. What convinces is the *difference* between two models whose images are the same.
 #
 # ## Inspection: change one thing
 #
