@@ -8,7 +8,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "counterfactuals": ["Counterfactual", "counterfactual"],
         "explaining": ["Explanation", "explain"],
-        "figure": ["maps_figure", "overlay"],
+        "figure": ["maps_figure"],
+        "map_viewer": ["Overlay", "overlay"],
         "methods": ["method_names"],
         "nearest_cases": ["prototypes"],
         "surrogates": ["surrogate_tree"],

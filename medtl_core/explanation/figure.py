@@ -1,4 +1,4 @@
-"""Explanations beside their images: a gallery for the page, and an overlay to play with."""
+"""Explanations beside their images, and one map laid over its image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def maps_figure(
     """
     import matplotlib as mpl
 
-    maps = _checked(images, explanations, masks)
+    maps = checked_maps(images, explanations, masks)
     columns = len(explanations) + 1
     lines = [_heading(explanation, scores) for explanation in explanations]
     most = max(line.count("\n") for line in lines) + 1
@@ -58,32 +58,6 @@ def maps_figure(
     return Drawing(figure, f"{many}: {'; '.join(' '.join(line.split()) for line in lines)}; {caption}")
 
 
-def overlay(images: np.ndarray, explanations: Sequence[Explanation]) -> Any:
-    """Choose image, method and strength of a map laid over its image: widgets of ipywidgets.
-
-    Returns the gallery of the first image where ipywidgets is not installed. images as in `maps_figure`.
-    """
-    _checked(images, explanations, None)
-    try:
-        import ipywidgets
-    except ImportError:
-        return maps_figure(images[:1], [_first(explanation) for explanation in explanations])
-
-    names = [explanation.method for explanation in explanations]
-
-    def draw(image: int, method: str, strength: float) -> None:
-        from IPython.display import display
-
-        display(overlaid(images[image], explanations[names.index(method)].maps[image], strength))  # type: ignore[no-untyped-call]
-
-    return ipywidgets.interactive(
-        draw,
-        image=ipywidgets.IntSlider(0, 0, len(images) - 1),
-        method=ipywidgets.Dropdown(options=names),
-        strength=ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.1),
-    )
-
-
 def overlaid(image: np.ndarray, values: Tensor, strength: float = 0.5) -> Drawing:
     """One map (H, W), over its largest absolute value, on its image, with opacity `strength` (0 to 1)."""
     import matplotlib as mpl
@@ -100,9 +74,10 @@ def overlaid(image: np.ndarray, values: Tensor, strength: float = 0.5) -> Drawin
     return Drawing(figure, "a map over its image: red for the class, blue against it")
 
 
-def _checked(
+def checked_maps(
     images: np.ndarray, explanations: Sequence[Explanation], masks: np.ndarray | None
 ) -> list[np.ndarray]:
+    """The maps (N, H, W) of each explanation, over their largest absolute values; errors as `maps_figure`."""
     if not len(images) or not explanations:
         raise MedtlError(
             f"maps_figure: {len(images)} images and {len(explanations)} explanations, expected some of each"
@@ -148,9 +123,3 @@ def _outline(axes: Any, mask: np.ndarray) -> None:
         )
         axes.set_xlim(-0.5, width - 2.5)
         axes.set_ylim(height - 2.5, -0.5)
-
-
-def _first(explanation: Explanation) -> Explanation:
-    from dataclasses import replace
-
-    return replace(explanation, maps=explanation.maps[:1])

@@ -107,14 +107,15 @@ def _clean(notebook: NotebookNode) -> list[str]:
         said = [output.text for output in cell.outputs if output.get("name") == "stderr"]
         lines = [line for text in said for line in text.splitlines()]
         warnings += [f"cell {number}: {line}" for line in lines if line.strip() and not _BAR.search(line)]
+        for output in cell.outputs:
+            if PNG in output.get("data", {}):  # the still picture of a widget stays
+                output.data.pop(WIDGET, None)
+                output.data[PNG] = compact_png(output.data[PNG])
         cell.outputs = [
             output
             for output in cell.outputs
             if output.get("name") != "stderr" and WIDGET not in output.get("data", {})
         ]
-        for output in cell.outputs:
-            if PNG in output.get("data", {}):
-                output.data[PNG] = compact_png(output.data[PNG])
     return warnings
 
 

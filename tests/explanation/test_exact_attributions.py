@@ -12,6 +12,7 @@ from tiny_networks import Linear, Product, TinyCNN
 from medtl_core.errors import MedtlError
 from medtl_core.explanation.baselines import baseline_of
 from medtl_core.explanation.explaining import explain
+from medtl_core.explanation.shapley import _coalitions
 from medtl_core.explanation.superpixels import superpixels
 
 WEIGHTS = torch.tensor([[[2.0, -3.0]]])
@@ -194,3 +195,35 @@ def test_superpixels_are_numbered_without_gaps_and_follow_edges():
     assert not set(labels[..., :16].unique().tolist()) & set(labels[..., 16:].unique().tolist())
     with pytest.raises(MedtlError, match="one region"):
         superpixels(torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)), 64)
+
+
+def test_the_first_of_limes_samples_is_the_whole_image():
+    class Noticing(Linear):
+        whole = 0
+
+        def forward(self, images):
+            self.whole += int((images == seen).flatten(1).all(1).sum())
+            return super().forward(images)
+
+    seen = torch.arange(1.0, 13.0).view(1, 1, 3, 4)
+    network = Noticing(torch.ones(1, 3, 4))
+    options = {"segments": torch.arange(12).view(1, 3, 4), "baseline": "zeros", "samples": 2}
+    before = 1  # `explain` asks the network once how many classes it has
+    maps(network, seen, 1, "lime", **options)
+    assert network.whole == before + 1
+
+
+def test_patches_of_occlusion_overlap_by_half_unless_told():
+    x = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert explain(Linear(torch.ones(1, 16, 16)), x, 1, "occlusion").grid == (15, 15)
+
+
+def test_sizes_of_drawn_coalitions_follow_the_shapley_kernel():
+    players, samples = 8, 40_000
+    left, _ = _coalitions(players, 250, torch.Generator().manual_seed(0))
+    assert torch.equal(left[0::2], ~left[1::2])
+    many, _ = _coalitions(30, samples, torch.Generator().manual_seed(0))
+    shares = torch.bincount(many.sum(1), minlength=30)[1:].double() / samples
+    sizes = torch.arange(1, 30).double()
+    expected = 1 / (sizes * (30 - sizes))
+    assert (shares - expected / expected.sum()).abs().max() < 4 * math.sqrt(0.25 / samples)

@@ -1,6 +1,7 @@
 """The gallery: what stands in it, and what it refuses."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ import torch
 from medtl_core.errors import MedtlError
 from medtl_core.explanation import bench
 from medtl_core.explanation.explaining import Explanation
-from medtl_core.explanation.figure import maps_figure, overlaid, overlay
-from medtl_core.reporting.drawing import Drawing
+from medtl_core.explanation.figure import maps_figure, overlaid
+from medtl_core.explanation.map_viewer import overlay
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 16, 16), dtype=np.uint8)
 MASKS = np.zeros((2, 16, 16), np.uint8)
@@ -42,13 +43,24 @@ def test_a_map_of_zeros_is_shown_as_it_is():
     assert not maps_figure(IMAGES, [flat]).figure.axes[1].images[0].get_array().any()
 
 
-def test_the_overlay_has_three_controls_and_a_still_where_there_are_no_widgets(monkeypatch):
-    widget = overlay(IMAGES, [given("grad_cam"), given("lime")])
-    assert [child.description for child in widget.children[:3]] == ["image", "method", "strength"]
+def test_the_overlay_has_four_controls_and_a_still_picture(monkeypatch):
+    coarse, fine = (replace(given("grad_cam"), grid=(n, n)) for n in (8, 16))
+    found = overlay(IMAGES, [coarse, fine, given("lime", -1.0)])
+    case, method, layer, strength, picture = found.widget.children
+    assert [c.description for c in (case, method, layer, strength)] == ["case", "method", "layer", "strength"]
+    assert layer.options == ("8 x 8 cells", "16 x 16 cells")
+    before = picture.value
+    method.value = "lime"
+    assert layer.options == ("16 x 16 cells",)
+    assert picture.value != before
+    strength.value = 0.0
+    assert picture.value != before
+    bundle = found._repr_mimebundle_()
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert bundle["text/plain"].startswith("1 image: grad cam 8 x 8 cells; grad cam 16 x 16 cells; lime")
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    still = overlay(IMAGES, [given("grad_cam"), given("lime")])
-    assert isinstance(still, Drawing)
-    assert still.text.startswith("1 image: grad cam; lime")
+    with pytest.raises(MedtlError, match="ipywidgets is not installed"):
+        overlay(IMAGES, [coarse])
 
 
 @pytest.mark.parametrize(

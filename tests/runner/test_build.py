@@ -1,5 +1,9 @@
+import base64
+import io
+
 import nbformat
 import pytest
+from PIL import Image
 
 from medtl_core.runner import build as builder
 
@@ -104,3 +108,18 @@ def test_an_unknown_name_is_one_line(project, capsys):
     assert (
         capsys.readouterr().err == f"medtl: unknown notebook '02_second' in {project}; there are: 01_first\n"
     )
+
+
+def test_the_still_picture_of_a_widget_stays_and_the_widget_goes():
+    stream = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(stream, "PNG")
+    picture = base64.b64encode(stream.getvalue()).decode()
+    cell = nbformat.v4.new_code_cell(
+        "slider",
+        outputs=[
+            nbformat.v4.new_output("display_data", {builder.WIDGET: {"model_id": "1"}, "image/png": picture}),
+            nbformat.v4.new_output("display_data", {builder.WIDGET: {"model_id": "2"}}),
+        ],
+    )
+    builder._clean(nbformat.v4.new_notebook(cells=[cell], metadata={"language_info": {"name": "python"}}))
+    assert [list(output.data) for output in cell.outputs] == [["image/png"]]
