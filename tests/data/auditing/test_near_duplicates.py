@@ -45,9 +45,9 @@ ALTERED = {
     "compressed": jpeg,
     "resampled": smaller,
     "brighter": lambda image: np.clip(image * 0.8 + 40, 0, 255).astype(np.uint8),
-    "noisy": lambda image: np.clip(
-        image + np.random.default_rng(0).normal(0, 6, image.shape), 0, 255
-    ).astype(np.uint8),
+    "noisy": lambda image: np.clip(image + np.random.default_rng(0).normal(0, 6, image.shape), 0, 255).astype(
+        np.uint8
+    ),
     "marked": marked,
 }
 
