@@ -1,4 +1,4 @@
-"""The whole audit of a data set: near duplicates, shortcuts, pictures, DICOM tags, and what is written of them."""
+"""The whole audit of a data set: near duplicates, shortcuts, pictures, and what is written of them."""
 
 import lazy_loader as lazy
 

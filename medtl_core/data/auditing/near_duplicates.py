@@ -33,10 +33,11 @@ def near_pairs(images: np.ndarray) -> NDArray[np.int64]:
     """(P, 2) indices i < j of images that are nearly the same, and not the same pixel by pixel.
 
     Two images make a pair if at most `MOST_BITS` bits of their hashes differ and the cosine of their features
-    is at least `LEAST_COSINE`. The features are the first 128 principal components (a quarter of the number of
-    images, if that is less) of 32 x 32 thumbnails, whitened. Resampling, compression, a little noise, a change of
-    brightness and small marks are found; mirrored, turned and strongly cropped copies are not. Of images that
-    are identical the first stands for all. Constant images, and sets of images under 16 pixels a side, give none.
+    is at least `LEAST_COSINE`. The features are the first 128 principal components (a quarter of the
+    number of images, if that is less) of 32 x 32 thumbnails, whitened. Resampling, compression, a little
+    noise, a change of brightness and small marks are found; mirrored, turned and strongly cropped copies are
+    not. Of images that are identical the first stands for all. Constant images, and sets of images under 16
+    pixels a side, give none.
 
     Args:
         images: uint8 (N, H, W) or (N, H, W, 3).

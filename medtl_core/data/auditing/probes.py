@@ -1,7 +1,7 @@
 """What a linear classifier reads from features that hold nothing of the disease: the border, the grey values.
 
-A probe is logistic regression on standardised features. It is judged by its area under the ROC curve (AUROC) in
-five-fold cross-validation, with groups and near duplicates on one side of every fold.
+A probe is logistic regression on standardised features. It is judged by its area under the ROC curve (AUROC)
+in five-fold cross-validation, with groups and near duplicates on one side of every fold.
 """
 
 import math
@@ -52,8 +52,8 @@ def probe(
 ) -> Skill | None:
     """How well `targets` are told from `features` in cross-validation; None where that cannot be asked.
 
-    Values of `targets` in fewer than `LEAST_GROUPS` groups are left out, and of more than `MOST_CASES` cases so
-    many are drawn. With fewer than two values left there is nothing to ask.
+    Values of `targets` in fewer than `LEAST_GROUPS` groups are left out, and of more than `MOST_CASES`
+    cases so many are drawn. With fewer than two values left there is nothing to ask.
 
     Args:
         features: (N, F).
@@ -102,8 +102,8 @@ def probe_across(
 def skill_of(targets: NDArray, scores: NDArray, together: NDArray[np.int64]) -> Skill:
     """How well scores (N, K), one column for each of the K values of `targets` in order, tell them.
 
-    Of two values it is the AUROC of the second; of more, the mean of each against the rest. The standard error
-    takes as many cases as there are groups, and the questions as independent.
+    Of two values it is the AUROC of the second; of more, the mean of each against the rest. The standard
+    error takes as many cases as there are groups, and the questions as independent.
     """
     values = np.unique(targets)
     asked = values[1:] if len(values) == 2 else values
@@ -152,7 +152,7 @@ def borders(images: np.ndarray) -> NDArray[np.float32]:
 
 
 def grey_histograms(images: np.ndarray) -> NDArray[np.float32]:
-    """(N, 18) shares of pixels in 16 equal ranges of the grey value, of exact 0 and of exact 255; no place."""
+    """(N, 18) shares of pixels in 16 equal ranges of the grey value, of exact 0 and of exact 255."""
     shares = np.empty((len(images), 18), np.float32)
     for index, image in enumerate(images):
         counts = np.bincount(image.ravel(), minlength=256)

@@ -1,7 +1,7 @@
 """What gives the class away without the disease: the domain, the border of the image, its grey values.
 
-Each is measured, whether it is a finding or not: `Measurement` holds the number, and `finding` says whether it
-is one.
+Each is measured, whether it is a finding or not: `Measurement` holds the number, and `finding` says
+whether it is one.
 """
 
 from collections.abc import Iterator
