@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medtl_core.cli.data_audit import audit, leaks
 from medtl_core.cli.data_import import import_app
 from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
@@ -16,8 +17,12 @@ Name = Annotated[str, typer.Argument(help="Name of a data set; `medtl data list`
 
 PNG = b"\x89PNG"
 
-data_app = typer.Typer(help="Data sets: list, fetch, show, verify, audit, import.", no_args_is_help=False)
+data_app = typer.Typer(
+    help="Data sets: list, fetch, show, verify, audit, leaks, import.", no_args_is_help=False
+)
 data_app.add_typer(import_app, name="import")
+data_app.command()(audit)
+data_app.command()(leaks)
 
 
 @data_app.command("list")
@@ -101,19 +106,6 @@ def verify(
         typer.echo(plain(f"medtl: {' '.join(result.text.split())}"), err=True)
     if broken:
         raise MedtlError(broken[-1].text)
-
-
-@data_app.command()
-def audit(name: Name, json: JsonFlag = False) -> None:
-    """Look for identical or constant images, contradicting labels, unknown patients, leaks between splits."""
-    from medtl_core.data.audit import audit_as_used
-    from medtl_core.data.sources import registry
-
-    result = audit_as_used(registry.load(name))
-    if json:
-        print(json_text.dumps([asdict(finding) for finding in result.findings], indent=1))
-    else:
-        print(plain(result.text()))
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -5,11 +5,11 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "croissant": ["croissant"],
-        "finding_sheet": ["finding_sheet"],
+        "croissant": ["croissant_metadata"],
         "near_duplicates": ["near_pairs", "perceptual_hashes"],
         "probes": ["probe"],
-        "report": ["AuditReport", "full_audit"],
-        "verdict": ["Verdict", "verdict"],
+        "report": ["AuditReport", "full_audit", "quick_verdict"],
+        "sheets": ["finding_sheet"],
+        "verdicts": ["Verdict", "verdict"],
     },
 )

@@ -12,7 +12,7 @@ from medtl_core.data.findings import EXAMPLES, Finding
 
 NARROWEST = 32  # grey values between the 1st and 99th percentile of an image
 BORDER = 0.05  # of a side
-_BRIGHT, _STEP = 200, 80  # of strokes, and above what is left when bright spots under 5 pixels are removed
+_BRIGHT, _STEP = 200, 80  # of strokes, and above what an opening of 5 x 5 pixels leaves
 _LETTERS = 4  # in one line
 _TALLEST = 1 / 6  # a letter, of the height of the image
 
@@ -22,7 +22,7 @@ def picture_findings(archive: Archive) -> list[Finding | None]:
     bordered = has_border(archive.images)
     return [
         _narrow(archive),
-        _counted("uniform_borders", bordered, "have a border of one value, at least a twentieth of a side"),
+        _counted("uniform_borders", bordered, "have a border of one value"),
         _borders_by_class(archive, bordered),
         _counted("burnt_in_text", holds_text(archive.images), "may hold a line of text; look at them"),
     ]
@@ -64,7 +64,7 @@ def _narrow(archive: Archive) -> Finding | None:
 
 
 def _borders_by_class(archive: Archive, bordered: NDArray[np.bool_]) -> Finding | None:
-    """The share of bordered images differs by a quarter or more between classes, beyond chance (chi square)."""
+    """The share of bordered images differs by a quarter or more between classes, beyond chance (chi²)."""
     present, labels = np.unique(archive.labels, return_inverse=True)
     if len(present) < 2 or bordered.all() or not bordered.any():
         return None
@@ -91,7 +91,7 @@ def _has_line(image: np.ndarray) -> bool:
     return any(_line_from(letter, letters) >= _LETTERS for letter in letters)
 
 
-def _line_from(letter: tuple[int, ...], letters: list[tuple[int, ...]]) -> int:
+def _line_from(letter: tuple[int, int, int, int], letters: list[tuple[int, int, int, int]]) -> int:
     """How many letters follow to the right of one, it included, none further away than twice its height."""
     top, bottom, _, end = letter
     height, count = bottom - top, 1

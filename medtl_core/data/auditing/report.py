@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medtl_core.data.archives.archive import Archive
 from medtl_core.data.audit import audit, audit_as_used, split_words
@@ -12,7 +13,7 @@ from medtl_core.data.auditing.near_findings import near_findings
 from medtl_core.data.auditing.picture_findings import picture_findings
 from medtl_core.data.auditing.probes import kept_together
 from medtl_core.data.auditing.shortcuts import Measurement, shortcuts
-from medtl_core.data.auditing.verdict import Verdict, verdict
+from medtl_core.data.auditing.verdicts import Verdict, verdict
 from medtl_core.data.description import describe
 from medtl_core.data.duplicates import linking_ids, split_leaks
 from medtl_core.data.findings import Finding
@@ -115,5 +116,7 @@ def _parts(archive: Archive) -> Split | None:
 def _identical_sets(archive: Archive) -> tuple[int, int]:
     ids = linking_ids(archive.images)
     copied = np.flatnonzero(np.bincount(ids) > 1)
-    torn = [] if archive.groups is None else np.intersect1d(copied, split_leaks(ids, archive.groups))
+    torn: NDArray = (
+        np.array([]) if archive.groups is None else np.intersect1d(copied, split_leaks(ids, archive.groups))
+    )
     return len(copied), len(torn)

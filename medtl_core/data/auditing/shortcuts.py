@@ -22,6 +22,13 @@ from medtl_core.data.auditing.probes import (
 )
 from medtl_core.data.findings import Finding
 
+KINDS = (
+    "domain_visible",
+    "domain_tells_class",
+    "border_tells_class",
+    "histogram_tells_class",
+    "class_bound_to_domain",
+)
 TELLING = 0.7  # AUROC, two standard errors below it, from which on something is said to be told
 
 
@@ -30,8 +37,7 @@ class Measurement:
     """One question that was asked of the images.
 
     Attributes:
-        kind: `domain_visible`, `domain_tells_class`, `border_tells_class`, `histogram_tells_class` or
-            `class_bound_to_domain`.
+        kind: one of `KINDS`.
         question: what is told from what, in words, with the domain if it was asked in one alone.
         skill: the answer.
         finding: the sentence, or None where nothing is wrong.

@@ -6,7 +6,7 @@ from PIL import Image
 
 
 def thumbnails(images: np.ndarray, side: int) -> NDArray[np.float32]:
-    """(N, side, side), 0 to 255: each image as luma (ITU-R 601), averaged over boxes; small ones are enlarged.
+    """(N, side, side), 0 to 255: each image as luma (ITU-R 601), averaged over boxes.
 
     Args:
         images: uint8 (N, H, W) or (N, H, W, 3).

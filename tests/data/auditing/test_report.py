@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from medtl_core.data.archives.archive import Archive
 from medtl_core.data.auditing.report import full_audit, quick_verdict
-from medtl_core.data.auditing.verdict import groups_are_copies, verdict
+from medtl_core.data.auditing.verdicts import groups_are_copies, verdict
 from medtl_core.data.sources import registry
 from medtl_core.data.sources.dataset_card import DatasetCard
 

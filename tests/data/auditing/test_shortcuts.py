@@ -1,4 +1,4 @@
-"""Shortcuts: what is planted is found, in the place where it was planted, and nothing in images without one."""
+"""Shortcuts: what is planted is found where it was planted, and nothing in images without one."""
 
 import math
 import os

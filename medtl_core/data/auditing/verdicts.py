@@ -39,7 +39,7 @@ class Verdict:
 def verdict(archive: Archive, findings: Iterable[Finding]) -> Verdict:
     """The verdict on an archive, by all that was found in it.
 
-    Images that a program drew (`origin` synthetic) need no patients: each is new, unless groups say otherwise.
+    Images that a program drew (`origin` synthetic) need no patients: each is new, but for what is found.
     """
     findings = tuple(findings)
     leaks = [finding.text for finding in findings if finding.kind in LEAKS]
