@@ -35,8 +35,8 @@ def audit(
         print(plain(report.text()))
     if out is not None:
         from medtl_core.data.auditing.croissant import croissant_metadata
-        from medtl_core.data.auditing.sheets import finding_sheet
         from medtl_core.data.auditing.markdown import markdown
+        from medtl_core.data.auditing.sheets import finding_sheet
         from medtl_core.files import write_json, write_text
 
         path = registry.locate(name)

@@ -8,9 +8,9 @@ import pytest
 from test_report import CARD, made, near_copy
 
 from medtl_core.data.auditing.croissant import CONTEXT, croissant_metadata
-from medtl_core.data.auditing.sheets import MOST, finding_sheet
 from medtl_core.data.auditing.markdown import markdown
 from medtl_core.data.auditing.report import full_audit
+from medtl_core.data.auditing.sheets import MOST, finding_sheet
 from medtl_core.data.findings import Finding
 
 
