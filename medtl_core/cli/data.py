@@ -71,8 +71,14 @@ def show(
     from medtl_core.data.sources import registry
     from medtl_core.settings import project_root
 
-    archive = registry.load(name)
-    card = cards.card(archive, None, registry.card(name))
+    found = registry.card(name)
+    if found.volume is None:
+        archive = registry.load(name)
+        card = cards.card(archive, None, found)
+    else:
+        volumes = registry.load_volumes(name)
+        archive = volumes.sections()
+        card = cards.volume_card(volumes, found)
     target = sheet or project_root() / "runs" / "sheets" / f"{name}.png"
     if target.is_file() and not target.read_bytes().startswith(PNG):
         raise MedtlError(f"--sheet {target}: exists and is not a PNG image; choose another file")
@@ -122,11 +128,12 @@ def _row(name: str) -> dict[str, Any]:
             "classes": "",
             "licence": f"unusable: {error}",
         }
+    size = found.size if found.volume is None else " x ".join(map(str, found.volume))
     return {
         "name": name,
         "from": found.location,
         "images": found.n,
-        "pixels": f"{found.size} {'grey' if found.channels == 1 else 'RGB'}",
+        "pixels": f"{size} {'grey' if found.channels == 1 else 'RGB'}",
         "classes": len(found.class_names),
         "licence": found.licence,
     }

@@ -24,11 +24,17 @@ def audit(
     json: JsonFlag = False,
 ) -> None:
     """Look for copies, near duplicates, leaks between splits and shortcuts; ends in a verdict."""
-    from medtl_core.data.auditing.report import full_audit
+    from medtl_core.data.auditing.report import full_audit, volume_audit
     from medtl_core.data.sources import registry
 
-    archive = registry.load(name)
-    report = full_audit(archive, registry.card(name))
+    card = registry.card(name)
+    if card.volume is None:
+        archive = registry.load(name)
+        report = full_audit(archive, card)
+    else:
+        volumes = registry.load_volumes(name)
+        archive = volumes.sections()
+        report = volume_audit(volumes, card)
     if json:
         print(json_text.dumps(report.values(), indent=1))
     else:

@@ -135,7 +135,7 @@ def test_one_bad_file_does_not_hide_the_others(data):
     cards, unusable = registry.local_cards()
     assert [card.name for card in cards] == [*registry.SPECS, "good"]
     assert set(unusable) == {"cut", "brains"}
-    assert "volumes are not supported" in unusable["brains"]
+    assert "volumes are for segmentation" in unusable["brains"]
 
 
 def test_hidden_files_are_no_data_sets(data):

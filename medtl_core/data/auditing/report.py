@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtl_core.data.archives.archive import Archive
+from medtl_core.data.archives.volumes import VolumeArchive
 from medtl_core.data.audit import audit, audit_as_used, split_words
 from medtl_core.data.auditing.near_duplicates import near_pairs
 from medtl_core.data.auditing.near_findings import near_findings
@@ -14,7 +15,7 @@ from medtl_core.data.auditing.picture_findings import picture_findings
 from medtl_core.data.auditing.probes import kept_together
 from medtl_core.data.auditing.shortcuts import Measurement, shortcuts
 from medtl_core.data.auditing.verdicts import Verdict, verdict
-from medtl_core.data.description import describe
+from medtl_core.data.description import describe, describe_volumes
 from medtl_core.data.duplicates import linking_ids, split_leaks
 from medtl_core.data.findings import Finding
 from medtl_core.data.measurable import require_measurable
@@ -95,6 +96,30 @@ def full_audit(archive: Archive, card: DatasetCard, seed: int = 0) -> AuditRepor
         findings,
         tuple(measured),
         _identical_sets(archive),
+        len(pairs),
+    )
+
+
+def volume_audit(archive: VolumeArchive, card: DatasetCard, seed: int = 0) -> AuditReport:
+    """The audit of volumes: identical ones by all voxels, near duplicates and shortcuts by middle sections.
+
+    Judged is the published split, if there is one; arguments as `full_audit`.
+    """
+    pictures, sections = archive.pictures(), archive.sections()
+    pairs = near_pairs(sections.images)
+    measured = [] if archive.labels is None else shortcuts(sections, kept_together(pictures, pairs), seed)
+    found = [
+        *audit(pictures).findings,
+        *near_findings(pictures, pairs, archive.splits),
+        *(each.finding for each in measured),
+    ]
+    findings = tuple(finding for finding in found if finding is not None)
+    return AuditReport(
+        describe_volumes(archive, card),
+        verdict(pictures, findings),
+        findings,
+        tuple(measured),
+        _identical_sets(pictures),
         len(pairs),
     )
 

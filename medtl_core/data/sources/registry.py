@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from medtl_core.data.archives.archive import Archive, read_archive, validate
+from medtl_core.data.archives.checks import missing_key
 from medtl_core.data.archives.medmnist_table import published_sets
+from medtl_core.data.archives.volumes import VolumeArchive, read_volumes
 from medtl_core.data.measurable import require_measurable
 from medtl_core.data.phantoms.phantoms import SPECS, draw
 from medtl_core.data.sources.dataset_card import DatasetCard, file_card, phantom_card, published_card
@@ -44,11 +46,14 @@ def local_names() -> list[str]:
 
 
 def local_cards() -> tuple[list[DatasetCard], dict[str, str]]:
-    """Cards of the data sets that need no download, and by its name why any other one cannot be used."""
+    """Cards of the images that need no download, and by its name why any other data set cannot be used."""
     cards, unusable = [], {}
     for name in local_names():
         try:
-            cards.append(card(name))
+            found = card(name)
+            if found.volume is not None:
+                raise missing_key(("volumes",), "images", str(found.path))
+            cards.append(found)
         except MedtlError as error:
             unusable[name] = str(error)
     return cards, unusable
@@ -103,6 +108,19 @@ def load(name: str) -> Archive:
     if path.parent == cache_folder():
         _require_published_md5(name, path)
     return read_archive(path)
+
+
+def load_volumes(name: str) -> VolumeArchive:
+    """The archive of volumes of that name, from MEDTL_DATA, else the cache.
+
+    Raises:
+        MedtlError: unknown name, no file, or a file that breaks a rule or holds images.
+    """
+    used(checksum, name)
+    path = locate(name)
+    if path is None:
+        raise MedtlError(f"data set '{name}': found images, expected volumes; choose another data set")
+    return read_volumes(path)
 
 
 def fetch(name: str, progress: bool = True) -> Path:
@@ -160,6 +178,9 @@ def verify(name: str | None = None) -> list[Verification]:
 def _verification(name: str) -> Verification:
     try:
         checked = _verify_checksums(name)
+        if card(name).volume is not None:
+            volumes = load_volumes(name)
+            return Verification(name, True, ", ".join([f"{volumes.n} volumes", *checked]))
         archive = load(name)
         validate(archive, name)
         parts = require_measurable(
