@@ -182,11 +182,7 @@ def volumes(
     )
     for line in done.provenance:
         print(plain(line))
-    print(
-        plain(
-            f"{out}: {done.n} volumes; look at it with `medtl data audit {out.stem}`, MEDTL_DATA its folder"
-        )
-    )
+    print(plain(f"{out}: {done.n} volumes; look at them with `medtl data audit {out.stem}`"))
 
 
 def _import(

@@ -24,7 +24,7 @@ _SYNONYMS = {
     "mask_names": "mask_name maskname",
     "splits": "split fold folds partition partitions subset",
     "origin": "origins",
-    "volumes": "volume",
+    "volumes": "",  # a column `volume` may well be that of a lesion
 }
 
 

@@ -149,7 +149,7 @@ def write_volumes(archive: VolumeArchive, path: str | PathLike[str]) -> None:
 
 
 def check_volumes(arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Check the arrays of an archive of volumes; all but `volumes` and `masks` keep the rules of `check_arrays`.
+    """Check the arrays of an archive of volumes; the rest keeps the rules of `check_arrays`.
 
     Raises:
         MedtlError: at the first broken rule; one line with source, key, what was found and expected.

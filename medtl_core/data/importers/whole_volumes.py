@@ -42,19 +42,19 @@ def import_volumes(
     """Read every volume of a folder into cubes of `size` voxels a side and write an archive of volumes.
 
     A volume is turned to the axes of the patient: D from feet to head, H from front to back, W from the
-    patient's right to left. Voxels are made cubes of the shortest side, the volume is scaled to fit (linearly,
-    smoothed first where it gets smaller; masks by the nearest voxel) and centred on black. A file is a patient.
+    patient's right to left. Voxels are made cubic, the volume is scaled to fit (linearly, smoothed first where
+    it gets smaller; masks by the nearest voxel) and centred on black. A file is a patient.
 
     Args:
         source: folder of .nii or .nii.gz files.
         out: a new file, NAME.npz.
         masks: folder of masks that have the names of their volumes, integers 0, 1, ...; None: no masks.
         mask_names: a name for each value of the masks; none: background, label_1, ...
-        window: grey values that become 0 and 255, percentiles of each volume; None: 8-bit volumes as they are.
+        window: grey values that become 0 and 255, percentiles of each volume; None: 8 bits as they are.
 
     Raises:
-        MedtlError: nibabel is not installed, `out` exists, no file, a volume that cannot be read, needs a window or
-            has no mask that fits; one line with the file's name.
+        MedtlError: nibabel is not installed, `out` exists, no file, a volume that cannot be read,
+            needs a window or has no mask that fits; one line with the file's name.
     """
     import_nifti()
     if out.suffix != ".npz" or out.exists():

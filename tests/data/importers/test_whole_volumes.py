@@ -97,5 +97,5 @@ def test_a_window_and_names_of_masks(tmp_path):
 def test_a_damaged_file_is_one_line(tmp_path):
     (tmp_path / "v").mkdir()
     (tmp_path / "v" / "a.nii").write_bytes(b"no volume")
-    with pytest.raises(MedtlError, match="a.nii: found a file that nibabel cannot read"):
+    with pytest.raises(MedtlError, match=r"a\.nii: found a file that nibabel cannot read"):
         import_volumes(tmp_path / "v", tmp_path / "set.npz", size=8)
