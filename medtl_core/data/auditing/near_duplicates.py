@@ -36,8 +36,8 @@ def near_pairs(images: np.ndarray) -> NDArray[np.int64]:
     is at least `LEAST_COSINE`. The features are the first 128 principal components (a quarter of the
     number of images, if that is less) of 32 x 32 thumbnails, whitened. Resampling, compression, a little
     noise, a change of brightness and small marks are found; mirrored, turned and strongly cropped copies are
-    not. Of images that are identical the first stands for all. Constant images, and sets of images under 16
-    pixels a side, give none.
+    not. Identical images make no pair, but each makes one with what is near them. Constant images, and sets
+    of images under 16 pixels a side, give none.
 
     Args:
         images: uint8 (N, H, W) or (N, H, W, 3).
@@ -45,7 +45,8 @@ def near_pairs(images: np.ndarray) -> NDArray[np.int64]:
     none = np.empty((0, 2), np.int64)
     if min(images.shape[1:3]) < SMALLEST:
         return none
-    first = np.unique(content_ids(images), return_index=True)[1]
+    ids = content_ids(images)
+    first = np.unique(ids, return_index=True)[1]
     cases = np.sort(first[~is_constant(images)[first]])
     if len(cases) < 2:
         return none
@@ -59,7 +60,20 @@ def near_pairs(images: np.ndarray) -> NDArray[np.int64]:
         near = (differing <= MOST_BITS) & (features[here] @ features[start:].T >= LEAST_COSINE)
         pairs = np.argwhere(np.triu(near, 1)) + start
         found.append(cases[pairs])
-    return np.concatenate(found)
+    return _with_copies(np.concatenate(found), ids)
+
+
+def _with_copies(pairs: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs of images that are different, and those of all their identical copies; sorted."""
+    order = np.argsort(ids, kind="stable")
+    starts = np.searchsorted(ids[order], np.arange(ids.max() + 2))
+    copies = [
+        (min(i, j), max(i, j))
+        for a, b in ids[pairs].tolist()
+        for i in order[starts[a] : starts[a + 1]].tolist()
+        for j in order[starts[b] : starts[b + 1]].tolist()
+    ]
+    return np.array(sorted(copies), np.int64).reshape(-1, 2)
 
 
 def _hashes(small: NDArray[np.float32]) -> NDArray[np.bool_]:

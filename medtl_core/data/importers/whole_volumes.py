@@ -42,8 +42,8 @@ def import_volumes(
     """Read every volume of a folder into cubes of `size` voxels a side and write an archive of volumes.
 
     A volume is turned to the axes of the patient: D from feet to head, H from front to back, W from the
-    patient's right to left. Voxels are made cubic, the volume is scaled to fit (linearly, smoothed first where
-    it gets smaller; masks by the nearest voxel) and centred on black. A file is a patient.
+    patient's right to left. Voxels are made cubic, the volume is scaled to fit (linearly, smoothed first
+    where it gets smaller; masks by the nearest voxel) and centred on black. A file is a patient.
 
     Args:
         source: folder of .nii or .nii.gz files.

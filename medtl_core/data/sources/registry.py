@@ -6,8 +6,9 @@ A file is looked for in the folder of MEDTL_DATA, then in the user's cache, then
 
 import difflib
 import hashlib
+import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from medtl_core.data.archives.archive import Archive, read_archive, validate
 from medtl_core.data.archives.checks import missing_key
@@ -19,11 +20,15 @@ from medtl_core.data.sources.dataset_card import DatasetCard, file_card, phantom
 from medtl_core.data.sources.download import download
 from medtl_core.data.sources.locations import cache_folder, data_folder_in_words, file_digest, local_files
 from medtl_core.errors import MedtlError
+from medtl_core.files import read_text
 from medtl_core.inputs import used
 from medtl_core.settings import PACKAGE
 
 PHANTOM_SEED = 0
 CHECKSUM_LIST = "SHA256SUMS"
+_CHECKSUM_LINE = re.compile(
+    r"(?P<digest>[0-9a-fA-F]{64})\s+(?P<name>\S.*)|SHA256 \((?P<of>.+)\) = (?P<tagged>[0-9a-fA-F]{64})"
+)
 
 
 @dataclass(frozen=True)
@@ -215,8 +220,20 @@ def _listed_sha256(path: Path) -> str | None:
     sums = path.with_name(CHECKSUM_LIST)
     if not sums.is_file():
         return None
-    rows = [line.split(maxsplit=1) for line in sums.read_text(encoding="utf-8").splitlines()]
-    listed = {row[1].strip().lstrip("*"): row[0].lower() for row in rows if len(row) == 2}
+    remedy = "write it again with `sha256sum *.npz > SHA256SUMS`"
+    text = read_text(sums, expected="UTF-8 text", remedy=remedy).removeprefix("\ufeff")
+    listed = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            row = _CHECKSUM_LINE.fullmatch(line.strip())
+            if row is None:
+                raise MedtlError(
+                    f"{sums}: line {number}: found {line.strip()[:60]!r}, expected a SHA-256 and the name of a "
+                    f"file; {remedy}"
+                )
+            # `sha256sum DIGEST  folder/name` and `shasum --tag` alike; a star marks binary mode.
+            digest, name = row["digest"] or row["tagged"], row["name"] or row["of"]
+            listed[PurePath(name.lstrip("*")).name] = digest.lower()
     return listed.get(path.name)
 
 

@@ -82,8 +82,10 @@ def test_identical_constant_and_tiny_images_make_no_pair():
     images = textures()
     images[5], images[10:20] = images[6], 0
     assert len(near_pairs(images)) == 0
-    images[100] = jpeg(images[6])  # the first of the identical ones stands for both
-    assert near_pairs(images).tolist() == [[5, 100]]
+    images[100] = jpeg(images[6])  # nearly both of the identical ones
+    assert near_pairs(images).tolist() == [[5, 100], [6, 100]]
+    images[3] = images[100]
+    assert near_pairs(images).tolist() == [[3, 5], [3, 6], [5, 100], [6, 100]]
     assert len(near_pairs(textures(40, 15))) == 0
     assert len(near_pairs(np.zeros((5, 20, 20), np.uint8))) == 0
 
