@@ -228,8 +228,8 @@ def _listed_sha256(path: Path) -> str | None:
             row = _CHECKSUM_LINE.fullmatch(line.strip())
             if row is None:
                 raise MedtlError(
-                    f"{sums}: line {number}: found {line.strip()[:60]!r}, expected a SHA-256 and the name of a "
-                    f"file; {remedy}"
+                    f"{sums}: line {number}: found {line.strip()[:60]!r}, expected a SHA-256 and "
+                    f"the name of a file; {remedy}"
                 )
             # `sha256sum DIGEST  folder/name` and `shasum --tag` alike; a star marks binary mode.
             digest, name = row["digest"] or row["tagged"], row["name"] or row["of"]

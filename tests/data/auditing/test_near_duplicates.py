@@ -71,6 +71,14 @@ def test_an_altered_copy_is_found(alter):
     assert near_pairs(images).tolist() == [[4, 90], [30, 31]]
 
 
+def test_the_hash_must_agree_too(monkeypatch):
+    images = textures()
+    images[90] = jpeg(images[4])
+    assert len(near_pairs(images)) == 1
+    monkeypatch.setattr("medtl_core.data.auditing.near_duplicates.MOST_BITS", -1)
+    assert len(near_pairs(images)) == 0
+
+
 def test_colour_and_blocks(monkeypatch):
     monkeypatch.setattr("medtl_core.data.auditing.near_duplicates._BLOCK", 7)
     images = np.repeat(textures()[..., None], 3, -1)

@@ -62,6 +62,15 @@ def test_borders_that_tell_the_class():
     assert found(images) == {"uniform_borders": 15}
 
 
+def test_a_small_difference_of_borders_tells_no_class():
+    images = np.random.default_rng(0).integers(0, 256, (800, 12, 12), np.uint8)
+    labels = np.arange(800) % 2
+    images[np.flatnonzero(labels == 0)[:40], :2] = 0  # a tenth
+    images[np.flatnonzero(labels == 1)[:120], :2] = 0  # three tenths: beyond chance, under a quarter
+    kinds = [each.kind for each in picture_findings(Archive("made", images, labels, ("a", "b"))) if each]
+    assert kinds == ["uniform_borders"]
+
+
 @pytest.mark.parametrize("text", ["LEFT", "LINEAR", "19780503"])
 def test_letters_in_a_line_are_text(text):
     images = textures() // 2  # letters are white on darker ground

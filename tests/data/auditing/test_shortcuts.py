@@ -95,6 +95,14 @@ def test_the_share_of_a_class_in_a_domain_is_its_score():
     assert skill.error == pytest.approx(auroc_error(expected, 130, 110))
 
 
+def test_a_small_domain_counts_by_its_shares():
+    sites = np.array(["x"] * 200 + ["y"] * 40)
+    labels = np.r_[np.ones(50, int), np.zeros(150, int), np.ones(30, int), np.zeros(10, int)]
+    archive = made(noise(), sites, labels)
+    expected = roc_auc_score(labels, np.where(sites == "x", 50 / 200, 30 / 40))
+    assert shortcuts(archive, ALONE)[1].skill.auroc == pytest.approx(expected)
+
+
 def test_groups_stay_on_one_side_of_a_fold():
     rng = np.random.default_rng(0)
     patients = np.arange(N) // 6
@@ -115,6 +123,8 @@ def test_near_duplicates_stay_together_and_chains_are_joined():
 def test_the_error_of_chance_is_that_of_the_rank_test():
     assert auroc_error(0.5, 30, 70) == pytest.approx(math.sqrt((30 + 70 + 1) / (12 * 30 * 70)))
     assert auroc_error(1.0, 30, 70) == 0
+    # By hand: Q1 = 2/3, Q2 = 32/45; (.16 + 29 * .02667 + 69 * .07111) / 2100.
+    assert auroc_error(0.8, 30, 70) == pytest.approx(math.sqrt(5.84 / 2100))
 
 
 def test_features_are_what_they_say():
