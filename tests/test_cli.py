@@ -249,6 +249,17 @@ def test_data_audit_writes_cards_and_a_sheet(medtl, tmp_path):
     )
 
 
+def test_volumes_are_audited_and_shown(medtl, tmp_path):
+    volumes = np.random.default_rng(0).integers(0, 256, (8, 4, 20, 20), np.uint8)
+    volumes[5] = volumes[1]
+    np.savez(tmp_path / "data" / "brains.npz", volumes=volumes)
+    status, out, _ = medtl("data", "audit", "brains", "--out", tmp_path / "cards")
+    assert (status, "2 of 8 images are pixel-identical" in out) == (0, True)
+    assert "None: there are no labels." in (tmp_path / "cards" / "brains.md").read_text()
+    status, out, _ = medtl("data", "show", "brains", "--sheet", tmp_path / "sheet.png")
+    assert (status, "8 grey volumes, 4 x 20 x 20 voxels" in out) == (0, True)
+
+
 def test_data_leaks(medtl, tmp_path):
     pytest.importorskip("pydicom")
     status, _, error = medtl("data", "leaks", tmp_path / "nowhere")
