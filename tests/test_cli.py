@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -228,8 +229,44 @@ def test_data_audit(medtl):
     status, out, _ = medtl("data", "audit", "mine")
     assert status == 0
     assert "2 of 40 images are pixel-identical" in out
-    findings = json.loads(medtl("data", "audit", "mine", "--json")[1])
-    assert "identical_images" in [finding["kind"] for finding in findings]
+    assert out.startswith("verdict: not auditable")  # there are no groups
+    values = json.loads(medtl("data", "audit", "mine", "--json")[1])
+    assert "identical_images" in [finding["kind"] for finding in values["findings"]]
+
+
+def test_data_audit_writes_cards_and_a_sheet(medtl, tmp_path):
+    folder = tmp_path / "cards"
+    status, out, _ = medtl("data", "audit", "mine", "--out", folder)
+    assert status == 0
+    names = ["mine.croissant.json", "mine.json", "mine.md", "mine.png"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert all(str(folder / name) in out.replace("\n", "") for name in names)
+    metadata = json.loads((folder / "mine.croissant.json").read_text())
+    assert metadata["distribution"][0]["name"] == "mine.npz"
+    assert (
+        metadata["distribution"][0]["sha256"]
+        == hashlib.sha256((tmp_path / "data" / "mine.npz").read_bytes()).hexdigest()
+    )
+
+
+def test_volumes_are_audited_and_shown(medtl, tmp_path):
+    volumes = np.random.default_rng(0).integers(0, 256, (8, 4, 20, 20), np.uint8)
+    volumes[5] = volumes[1]
+    np.savez(tmp_path / "data" / "brains.npz", volumes=volumes)
+    status, out, _ = medtl("data", "audit", "brains", "--out", tmp_path / "cards")
+    assert (status, "2 of 8 images are pixel-identical" in out) == (0, True)
+    assert "None: there are no labels." in (tmp_path / "cards" / "brains.md").read_text()
+    status, out, _ = medtl("data", "show", "brains", "--sheet", tmp_path / "sheet.png")
+    assert (status, "8 grey volumes, 4 x 20 x 20 voxels" in out) == (0, True)
+
+
+def test_data_leaks(medtl, tmp_path):
+    pytest.importorskip("pydicom")
+    status, _, error = medtl("data", "leaks", tmp_path / "nowhere")
+    assert (status, "no such folder" in error) == (2, True)
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.dcm").write_bytes(b"no DICOM")
+    assert "found no DICOM file" in medtl("data", "leaks", tmp_path / "scans")[2]
 
 
 def test_the_ledger_of_the_latest_run(medtl, project):

@@ -36,7 +36,7 @@ BESIDE = {("adaptation", "gans"), ("runner", "evidence"), ("__main__", "cli")}
 SCIENCE = {"data", "backbones", "training", *FAMILIES}
 ENGINE = {"study", "evidence", "reporting", "runner"}
 # The command line of this survey's own data and networks.
-SCIENCE_COMMANDS = {"cli.app", "cli.data", "cli.data_import", "cli.pretrain", "cli.inputs"}
+SCIENCE_COMMANDS = {"cli.app", "cli.data", "cli.data_audit", "cli.data_import", "cli.pretrain", "cli.inputs"}
 
 
 def module_name(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from medtl_core.cli.data_audit import audit, leaks
 from medtl_core.cli.data_import import import_app
 from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
@@ -16,8 +17,12 @@ Name = Annotated[str, typer.Argument(help="Name of a data set; `medtl data list`
 
 PNG = b"\x89PNG"
 
-data_app = typer.Typer(help="Data sets: list, fetch, show, verify, audit, import.", no_args_is_help=False)
+data_app = typer.Typer(
+    help="Data sets: list, fetch, show, verify, audit, leaks, import.", no_args_is_help=False
+)
 data_app.add_typer(import_app, name="import")
+data_app.command()(audit)
+data_app.command()(leaks)
 
 
 @data_app.command("list")
@@ -66,8 +71,14 @@ def show(
     from medtl_core.data.sources import registry
     from medtl_core.settings import project_root
 
-    archive = registry.load(name)
-    card = cards.card(archive, None, registry.card(name))
+    found = registry.card(name)
+    if found.volume is None:
+        archive = registry.load(name)
+        card = cards.card(archive, None, found)
+    else:
+        volumes = registry.load_volumes(name)
+        archive = volumes.sections()
+        card = cards.volume_card(volumes, found)
     target = sheet or project_root() / "runs" / "sheets" / f"{name}.png"
     if target.is_file() and not target.read_bytes().startswith(PNG):
         raise MedtlError(f"--sheet {target}: exists and is not a PNG image; choose another file")
@@ -103,19 +114,6 @@ def verify(
         raise MedtlError(broken[-1].text)
 
 
-@data_app.command()
-def audit(name: Name, json: JsonFlag = False) -> None:
-    """Look for identical or constant images, contradicting labels, unknown patients, leaks between splits."""
-    from medtl_core.data.audit import audit_as_used
-    from medtl_core.data.sources import registry
-
-    result = audit_as_used(registry.load(name))
-    if json:
-        print(json_text.dumps([asdict(finding) for finding in result.findings], indent=1))
-    else:
-        print(plain(result.text()))
-
-
 def _row(name: str) -> dict[str, Any]:
     from medtl_core.data.sources.registry import card
 
@@ -130,11 +128,12 @@ def _row(name: str) -> dict[str, Any]:
             "classes": "",
             "licence": f"unusable: {error}",
         }
+    size = found.size if found.volume is None else " x ".join(map(str, found.volume))
     return {
         "name": name,
         "from": found.location,
         "images": found.n,
-        "pixels": f"{found.size} {'grey' if found.channels == 1 else 'RGB'}",
+        "pixels": f"{size} {'grey' if found.channels == 1 else 'RGB'}",
         "classes": len(found.class_names),
         "licence": found.licence,
     }

@@ -155,6 +155,36 @@ def nifti(
     _import(listing, out, problems, size, fit, None, window, workers, plane)
 
 
+@import_app.command()
+def volumes(
+    source: Annotated[Path, typer.Argument(help="Folder of NIfTI volumes, one a patient.")],
+    out: Out,
+    size: Annotated[int, typer.Option(help="Voxels a side of every volume in the archive.")] = 48,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of masks that have the names of their volumes.")
+    ] = None,
+    mask_name: Annotated[
+        list[str] | None, typer.Option(help="Name of a mask value, from 0 on; repeat it.")
+    ] = None,
+    window: WindowText = None,
+) -> None:
+    """Whole NIfTI volumes with their masks, for segmentation."""
+    from medtl_core.data.importers.whole_volumes import import_volumes
+    from medtl_core.data.importers.window import Window
+
+    done = import_volumes(
+        source,
+        out,
+        size=size,
+        masks=masks,
+        mask_names=mask_name or (),
+        window=None if window is None else Window.parse(window),
+    )
+    for line in done.provenance:
+        print(plain(line))
+    print(plain(f"{out}: {done.n} volumes; look at them with `medtl data audit {out.stem}`"))
+
+
 def _import(
     listing: "Listing",
     out: Path,

@@ -12,8 +12,9 @@ from html import escape
 from typing import Any
 
 from medtl_core.data.archives.archive import Archive
+from medtl_core.data.archives.volumes import VolumeArchive
 from medtl_core.data.contact_sheet import ContactSheet, contact_sheet
-from medtl_core.data.description import describe
+from medtl_core.data.description import describe, describe_volumes
 from medtl_core.data.sources.dataset_card import DatasetCard
 from medtl_core.data.splits import Split
 
@@ -68,10 +69,15 @@ def card(
     return Card(describe(archive, dataset_card, parts), sheet)
 
 
+def volume_card(archive: VolumeArchive, dataset_card: DatasetCard) -> Card:
+    """The card of volumes, without a picture: the contact sheet shows their `sections`."""
+    return Card(describe_volumes(archive, dataset_card))
+
+
 def text(description: dict[str, Any]) -> str:
     """The card of `describe` as lines of text for a terminal."""
     d = description
-    rows = [("", _heading(d)), *_facts(d)[:2], ("classes", _counts(d["classes"]))]
+    rows = [("", _heading(d)), *_facts(d)[:2], ("classes", _counts(d["classes"]) or "none")]
     rows += [(f"domain {name}", _counts(counts)) for name, counts in d["domains"].items()]
     rows += [(word, _counts(counts)) for word, counts in d["classes_by_split"].items()]
     rows += [*_facts(d)[2:], *(("finding", sentence) for sentence in d["findings"] or ["none"])]
@@ -84,13 +90,15 @@ def _heading(d: dict[str, Any]) -> str:
 
 def _facts(d: dict[str, Any]) -> list[tuple[str, str]]:
     """Label and value of everything but counts of classes and findings; from and images come first."""
-    height, width = d["size"]
     low, high = d["grey_range"]
+    size = " x ".join(map(str, d["size"]))
     kind = "grey" if d["channels"] == 1 else "RGB"
+    kind += ", " if len(d["size"]) == 2 else " volumes, "
+    unit = "px" if len(d["size"]) == 2 else "voxels"
     drawn = ", synthetic (drawn by a program)" if d["origin"] == "synthetic" else ""
     facts = [
         ("from", d["location"] + drawn),
-        ("images", f"{d['images']} {kind}, {height} x {width} px, values {low} to {high} of 0 to 255"),
+        ("images", f"{d['images']} {kind}{size} {unit}, values {low} to {high} of 0 to 255"),
     ]
     if d["groups"]:
         groups = d["groups"]

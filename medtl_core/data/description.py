@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from medtl_core.data.archives.archive import Archive
 from medtl_core.data.archives.checks import SPLIT_WORDS
+from medtl_core.data.archives.volumes import VolumeArchive
 from medtl_core.data.audit import audit, split_words
 from medtl_core.data.groups import group_ids, is_unknown
 from medtl_core.data.sources.dataset_card import DatasetCard
@@ -53,6 +54,18 @@ def describe(archive: Archive, card: DatasetCard, parts: Split | None = None) ->
         "checksum": archive.checksum,
         "findings": [finding.text for finding in audit(archive, parts).findings],
     }
+
+
+def describe_volumes(archive: VolumeArchive, card: DatasetCard) -> dict[str, Any]:
+    """The data card of volumes, with the keys of `describe`; size is depth, height, width in voxels.
+
+    Without labels there are no classes, and nothing is counted by class, domain or part.
+    """
+    described = describe(archive.pictures(), card)
+    described["size"] = list(archive.shape)
+    if archive.labels is None:
+        described |= {"classes": {}, "classes_by_split": {}, "domains": {}}
+    return described
 
 
 def _class_counts(archive: Archive, chosen: NDArray[np.bool_]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from medtl_core.data.archives.archive import Archive
 from medtl_core.data.duplicates import is_constant, split_leaks
 from medtl_core.data.groups import is_unknown
 
-_EXAMPLES = 5
+EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def group_leak(archive: Archive, words: NDArray[np.str_]) -> Finding | None:
     text = (
         f"{len(leaking)} of {total} groups stand in more than one split, among them {', '.join(leaking[:3])}"
     )
-    return _finding("group_across_splits", len(leaking), tuple(leaking[:_EXAMPLES]), text)
+    return _finding("group_across_splits", len(leaking), tuple(leaking[:EXAMPLES]), text)
 
 
 def image_leaks(ids: NDArray[np.int64], words: NDArray[np.str_]) -> list[Finding | None]:
@@ -118,7 +118,7 @@ def image_leaks(ids: NDArray[np.int64], words: NDArray[np.str_]) -> list[Finding
         total = int((words == judged).sum())
         text = f"{len(cases)} of {total} {judged} images are pixel-identical to {seen} images"
         examples = tuple(
-            (int(among[np.argmax(ids[among] == ids[case])]), int(case)) for case in cases[:_EXAMPLES]
+            (int(among[np.argmax(ids[among] == ids[case])]), int(case)) for case in cases[:EXAMPLES]
         )
         findings.append(_finding("identical_across_splits", len(cases), examples, text))
     return findings
@@ -129,9 +129,9 @@ def _finding(kind: str, count: int, examples: tuple, text: str) -> Finding | Non
 
 
 def _alike(ids: NDArray[np.int64], cases: NDArray) -> tuple:
-    distinct = list(dict.fromkeys(ids[cases].tolist()))[:_EXAMPLES]
+    distinct = list(dict.fromkeys(ids[cases].tolist()))[:EXAMPLES]
     return tuple(tuple(np.flatnonzero(ids == value).tolist()) for value in distinct)
 
 
 def _singly(cases: NDArray) -> tuple:
-    return tuple((int(case),) for case in cases[:_EXAMPLES])
+    return tuple((int(case),) for case in cases[:EXAMPLES])

@@ -102,11 +102,11 @@ def test_metadata_may_have_any_name_and_more_axes(tmp_path):
         ({"origin": np.array(["patients"] * N)}, "origin", "(12,)"),
         ({"origin": np.array(1)}, "origin", "'1'"),
         ({"images": np.zeros((N, 3, 6, 5), np.uint8)}, "images", "channels to the end"),
-        ({"images": np.zeros((N, 6, 5, 7), np.uint8)}, "images", "volumes are not supported"),
+        ({"images": np.zeros((N, 6, 5, 7), np.uint8)}, "images", "save volumes under the key 'volumes'"),
         (
             {"images": None, "volumes": np.zeros((N, 6, 5, 7), np.uint8)},
             "volumes",
-            "volumes are not supported",
+            "volumes are for segmentation",
         ),
         ({"age": np.arange(N + 1)}, "age", "(13,)"),
         ({"age": np.array(3)}, "age", "()"),

@@ -135,7 +135,7 @@ def test_one_bad_file_does_not_hide_the_others(data):
     cards, unusable = registry.local_cards()
     assert [card.name for card in cards] == [*registry.SPECS, "good"]
     assert set(unusable) == {"cut", "brains"}
-    assert "volumes are not supported" in unusable["brains"]
+    assert "volumes are for segmentation" in unusable["brains"]
 
 
 def test_hidden_files_are_no_data_sets(data):
@@ -240,3 +240,41 @@ def test_verify_tells_good_from_bad(data, monkeypatch):
     assert "cut.npz" in answers["cut"].text
     assert "checksum mismatch" in answers["tampered"].text
     assert [answer.name for answer in registry.verify("good")] == ["good"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{digest}  mine.npz\n",
+        "# made by hand\n\n{digest} *archives/mine.npz\r\n",
+        "\ufeff{digest}  ./mine.npz\n",  # a byte-order mark, as Windows writes one
+        "SHA256 (mine.npz) = {digest}\n",
+        "{upper}\tmine.npz\n",
+    ],
+)
+def test_checksum_lists_of_common_programs_are_read(data, line):
+    save_own(data / "mine.npz")
+    digest = hashlib.sha256((data / "mine.npz").read_bytes()).hexdigest()
+    text = line.format(digest=digest, upper=digest.upper())
+    (data / "SHA256SUMS").write_bytes(text.encode())
+    assert "SHA-256 of SHA256SUMS" in registry.verify("mine")[0].text
+    wrong = line.format(digest="0" * 64, upper="0" * 64)
+    (data / "SHA256SUMS").write_bytes(wrong.encode())
+    assert not registry.verify("mine")[0].ok
+
+
+@pytest.mark.parametrize("content", ["mine.npz\n".encode("utf-16"), b"\xe4  mine.npz\n", b"12ab  mine.npz\n"])
+def test_a_checksum_list_that_cannot_be_read_is_one_line(data, content):
+    save_own(data / "mine.npz")
+    (data / "SHA256SUMS").write_bytes(content)
+    found = registry.verify("mine")[0]
+    assert not found.ok
+    assert "SHA256SUMS" in found.text
+    assert "expected" in found.text
+    assert "\n" not in found.text
+
+
+def test_the_end_of_a_name_may_be_in_capitals(data):
+    save_own(data / "mine.npz")
+    (data / "mine.npz").rename(data / "mine.NPZ")
+    assert registry.load("mine").n == 40

@@ -9,7 +9,7 @@ from medtl_core.data.archives.keys import REQUIRED_KEYS, RESERVED_KEYS, meant_ke
 from medtl_core.errors import MedtlError
 
 SPLIT_WORDS = ("train", "val", "test")
-_VOLUMES = "volumes are not supported: save their slices as images, and name the volume in 'groups'"
+_VOLUMES = "save volumes under the key 'volumes', or their slices as images with the volume in 'groups'"
 ORIGINS = ("patients", "synthetic")
 
 
@@ -34,6 +34,8 @@ def check_arrays(arrays: Mapping[str, np.ndarray], source: str) -> None:
     for key in REQUIRED_KEYS:
         if key not in arrays:
             raise missing_key(arrays, key, source)
+    if "volumes" in arrays:
+        raise refusal(source, "volumes", "volumes beside images", f"one of them; {_VOLUMES}")
     n = _check_images(arrays["images"], source)
     n_classes = _check_names(arrays["class_names"], "class_names", 2, source)
     _check_labels(arrays["labels"], n, n_classes, source)
@@ -81,7 +83,8 @@ def check_image_shape(shape: tuple[int, ...], found: str, source: str) -> None:
 def missing_key(keys: Iterable[str], key: str, source: str) -> MedtlError:
     """The error about an archive that has `keys`, and not a key that it needs."""
     if key == "images" and "volumes" in keys:
-        return refusal(source, "volumes", "volumes", f"images; {_VOLUMES}")
+        expected = "images; volumes are for segmentation, save their slices for anything else"
+        return refusal(source, "volumes", "volumes", expected)
     found = f"no such key among {', '.join(sorted(keys)) or 'none'}"
     return refusal(source, key, found, f"all of {', '.join(REQUIRED_KEYS)}")
 

@@ -3,7 +3,17 @@
 import unicodedata
 
 REQUIRED_KEYS = ("images", "labels", "class_names")
-RESERVED_KEYS = (*REQUIRED_KEYS, "groups", "domains", "masks", "mask_names", "splits", "origin", "provenance")
+RESERVED_KEYS = (
+    *REQUIRED_KEYS,
+    "groups",
+    "domains",
+    "masks",
+    "mask_names",
+    "splits",
+    "origin",
+    "provenance",
+    "volumes",
+)
 _SYNONYMS = {
     "images": "image img imgs",
     "labels": "label target targets",
@@ -14,6 +24,7 @@ _SYNONYMS = {
     "mask_names": "mask_name maskname",
     "splits": "split fold folds partition partitions subset",
     "origin": "origins",
+    "volumes": "",  # a column `volume` may well be that of a lesion
 }
 
 

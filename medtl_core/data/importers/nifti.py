@@ -13,7 +13,7 @@ from PIL import Image
 from medtl_core.data.importers.cases import Case, Listing, Picture, Problems
 from medtl_core.data.importers.folders import list_folders
 from medtl_core.data.importers.frame import PLANES, Frame
-from medtl_core.data.importers.window import EXAMPLES, to_grey
+from medtl_core.data.importers.window import EXAMPLES, Window, to_grey
 from medtl_core.errors import MedtlError
 from medtl_core.files import one_line
 
@@ -58,16 +58,16 @@ def read_nifti(case: Case, frame: Frame) -> list[Picture]:
     """
     import_nifti()
     try:
-        volume = _opened(case.path)
-        values = _values(volume)
+        volume = opened(case.path)
+        values = values_of(volume)
         mask = _joined_mask(case, volume) if case.masks else None
-        low, high = _limits(values, frame)
+        low, high = value_limits(values, frame.window)
         zooms = [float(zoom) for zoom in volume.header.get_zooms()[:3]]
         pictures = list(_slices(values, mask, (low, high), zooms, frame))
     except MedtlError as error:
         raise MedtlError(f"{case.name}: {error}") from error
     except Exception as error:
-        if not _is_reading_error(error):
+        if not is_reading_error(error):
             raise
         raise MedtlError(
             f"{case.name}: found a file that nibabel cannot read ({one_line(error)[:200]}), expected a NIfTI "
@@ -92,7 +92,8 @@ def import_nifti() -> None:
         )
 
 
-def _opened(path: Path) -> "Nifti1Image":
+def opened(path: Path) -> "Nifti1Image":
+    """A volume, turned to the axes of the patient (RAS+). MedtlError for what is no volume of grey values."""
     import nibabel
 
     volume = nibabel.load(path)
@@ -105,17 +106,18 @@ def _opened(path: Path) -> "Nifti1Image":
     return canonical
 
 
-def _values(volume: "Nifti1Image") -> NDArray:
+def values_of(volume: "Nifti1Image") -> NDArray:
     """(X, Y, Z) with slope and intercept of the file applied."""
     return np.asanyarray(volume.dataobj).reshape(volume.shape[:3])
 
 
-def _limits(values: NDArray, frame: Frame) -> tuple[float, float]:
+def value_limits(values: NDArray, window: Window | None) -> tuple[float, float]:
+    """Values that become 0 and 255. MedtlError for NaN, and for more than 8 bits without a window."""
     if not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
         raise MedtlError(f"found {count} values that are NaN or infinite, expected numbers; repair the file")
-    if frame.window is not None:
-        return frame.window.limits(values)
+    if window is not None:
+        return window.limits(values)
     if values.dtype == np.uint8:
         return 0, 255
     raise MedtlError(
@@ -127,13 +129,13 @@ def _limits(values: NDArray, frame: Frame) -> tuple[float, float]:
 def _joined_mask(case: Case, volume: "Nifti1Image") -> NDArray[np.uint8]:
     joined = np.zeros(volume.shape[:3], np.uint8)
     for path in case.masks:
-        mask = _opened(path)
+        mask = opened(path)
         if mask.shape[:3] != volume.shape[:3] or not np.allclose(mask.affine, volume.affine, atol=1e-3):
             raise MedtlError(
                 f"mask {path.name}: found {mask.shape[:3]} voxels or another place in space, expected the "
                 f"{volume.shape[:3]} of its volume; resample it"
             )
-        joined |= _values(mask) > 0
+        joined |= values_of(mask) > 0
     return joined
 
 
@@ -166,7 +168,7 @@ def _shown(values: NDArray, axis: int, index: int) -> NDArray:
     return np.ascontiguousarray(np.take(values, index, axis)[::-1, ::-1].T)
 
 
-def _is_reading_error(error: Exception) -> bool:
+def is_reading_error(error: Exception) -> bool:
     """Whether nibabel, gzip or NumPy raise this for a file that is damaged."""
     import zlib
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medtl_core.data.archives.checks import check_image_shape, missing_key
+from medtl_core.data.archives.checks import check_image_shape, missing_key, refusal
 from medtl_core.data.archives.medmnist import is_medmnist_layout, numbered_class_names, published_as
 from medtl_core.data.archives.medmnist_table import CITATION, PublishedSet
+from medtl_core.data.archives.volumes import holds_volumes
 from medtl_core.data.phantoms.spec import PhantomSpec
 from medtl_core.data.sources.locations import cache_folder
 from medtl_core.files import read_arrays, read_shapes
@@ -23,6 +24,7 @@ class DatasetCard:
         location: where `load` takes it from: `phantoms`, `MEDTL_DATA`, `cache`, or `publisher` if it has
             to be fetched first.
         path: its file, None for phantoms and for what has to be fetched.
+        volume: depth, height and width of a volume, None for images.
     """
 
     name: str
@@ -37,6 +39,7 @@ class DatasetCard:
     md5: str
     location: str
     path: Path | None
+    volume: tuple[int, int, int] | None = None
 
 
 def phantom_card(name: str, spec: PhantomSpec) -> DatasetCard:
@@ -85,6 +88,8 @@ def file_card(name: str, path: Path) -> DatasetCard:
         MedtlError: the file cannot be read or holds no images.
     """
     shapes = read_shapes(path)
+    if holds_volumes(shapes):
+        return _volume_card(name, path, shapes["volumes"])
     medmnist = is_medmnist_layout(shapes)
     parts = [
         shape for key, shape in shapes.items() if key == "images" or (medmnist and key.endswith("_images"))
@@ -115,4 +120,26 @@ def file_card(name: str, path: Path) -> DatasetCard:
         md5="",
         location=location,
         path=path,
+    )
+
+
+def _volume_card(name: str, path: Path, shape: tuple[int, ...]) -> DatasetCard:
+    if len(shape) != 4:
+        raise refusal(str(path), "volumes", str(shape), "shape (N, D, H, W)")
+    n, depth, height, width = shape
+    named = read_arrays(path, lambda key: key == "class_names").get("class_names", ())
+    return DatasetCard(
+        name=name,
+        title=f"archive of volumes {path.name}",
+        n=n,
+        size=max(height, width),
+        channels=1,
+        class_names=tuple(str(each) for each in named),
+        licence="not stated in the archive",
+        citation="not stated in the archive",
+        url="",
+        md5="",
+        location="cache" if path.parent == cache_folder() else "MEDTL_DATA",
+        path=path,
+        volume=(depth, height, width),
     )

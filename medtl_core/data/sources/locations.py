@@ -18,7 +18,11 @@ def local_files() -> dict[str, Path]:
     files: dict[str, Path] = {}
     for folder in (cache_folder(), data_folder()):  # the later one wins
         if folder is not None and folder.is_dir():
-            files |= {path.stem: path for path in folder.glob("*.npz") if not path.name.startswith(".")}
+            files |= {
+                path.stem: path
+                for path in sorted(folder.iterdir())
+                if path.suffix.lower() == ".npz" and not path.name.startswith(".")
+            }
     return files
 
 

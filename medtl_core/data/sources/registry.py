@@ -6,22 +6,29 @@ A file is looked for in the folder of MEDTL_DATA, then in the user's cache, then
 
 import difflib
 import hashlib
+import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from medtl_core.data.archives.archive import Archive, read_archive, validate
+from medtl_core.data.archives.checks import missing_key
 from medtl_core.data.archives.medmnist_table import published_sets
+from medtl_core.data.archives.volumes import VolumeArchive, read_volumes
 from medtl_core.data.measurable import require_measurable
 from medtl_core.data.phantoms.phantoms import SPECS, draw
 from medtl_core.data.sources.dataset_card import DatasetCard, file_card, phantom_card, published_card
 from medtl_core.data.sources.download import download
 from medtl_core.data.sources.locations import cache_folder, data_folder_in_words, file_digest, local_files
 from medtl_core.errors import MedtlError
+from medtl_core.files import read_text
 from medtl_core.inputs import used
 from medtl_core.settings import PACKAGE
 
 PHANTOM_SEED = 0
 CHECKSUM_LIST = "SHA256SUMS"
+_CHECKSUM_LINE = re.compile(
+    r"(?P<digest>[0-9a-fA-F]{64})\s+(?P<name>\S.*)|SHA256 \((?P<of>.+)\) = (?P<tagged>[0-9a-fA-F]{64})"
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,14 @@ def local_names() -> list[str]:
 
 
 def local_cards() -> tuple[list[DatasetCard], dict[str, str]]:
-    """Cards of the data sets that need no download, and by its name why any other one cannot be used."""
+    """Cards of the images that need no download, and by its name why any other data set cannot be used."""
     cards, unusable = [], {}
     for name in local_names():
         try:
-            cards.append(card(name))
+            found = card(name)
+            if found.volume is not None:
+                raise missing_key(("volumes",), "images", str(found.path))
+            cards.append(found)
         except MedtlError as error:
             unusable[name] = str(error)
     return cards, unusable
@@ -103,6 +113,19 @@ def load(name: str) -> Archive:
     if path.parent == cache_folder():
         _require_published_md5(name, path)
     return read_archive(path)
+
+
+def load_volumes(name: str) -> VolumeArchive:
+    """The archive of volumes of that name, from MEDTL_DATA, else the cache.
+
+    Raises:
+        MedtlError: unknown name, no file, or a file that breaks a rule or holds images.
+    """
+    used(checksum, name)
+    path = locate(name)
+    if path is None:
+        raise MedtlError(f"data set '{name}': found images, expected volumes; choose another data set")
+    return read_volumes(path)
 
 
 def fetch(name: str, progress: bool = True) -> Path:
@@ -160,6 +183,9 @@ def verify(name: str | None = None) -> list[Verification]:
 def _verification(name: str) -> Verification:
     try:
         checked = _verify_checksums(name)
+        if card(name).volume is not None:
+            volumes = load_volumes(name)
+            return Verification(name, True, ", ".join([f"{volumes.n} volumes", *checked]))
         archive = load(name)
         validate(archive, name)
         parts = require_measurable(
@@ -194,8 +220,20 @@ def _listed_sha256(path: Path) -> str | None:
     sums = path.with_name(CHECKSUM_LIST)
     if not sums.is_file():
         return None
-    rows = [line.split(maxsplit=1) for line in sums.read_text(encoding="utf-8").splitlines()]
-    listed = {row[1].strip().lstrip("*"): row[0].lower() for row in rows if len(row) == 2}
+    remedy = "write it again with `sha256sum *.npz > SHA256SUMS`"
+    text = read_text(sums, expected="UTF-8 text", remedy=remedy).removeprefix("\ufeff")
+    listed = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            row = _CHECKSUM_LINE.fullmatch(line.strip())
+            if row is None:
+                raise MedtlError(
+                    f"{sums}: line {number}: found {line.strip()[:60]!r}, expected a SHA-256 and "
+                    f"the name of a file; {remedy}"
+                )
+            # `sha256sum DIGEST  folder/name` and `shasum --tag` alike; a star marks binary mode.
+            digest, name = row["digest"] or row["tagged"], row["name"] or row["of"]
+            listed[PurePath(name.lstrip("*")).name] = digest.lower()
     return listed.get(path.name)
 
 
