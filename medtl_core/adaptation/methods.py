@@ -20,7 +20,7 @@ from medtl_core.adaptation.subspace.alignment import align_subspaces
 from medtl_core.adaptation.subspace.common_space import CommonSpace
 from medtl_core.adaptation.subspace.component_analysis import transfer_components
 from medtl_core.adaptation.subspace.correlation_alignment import coral
-from medtl_core.adaptation.subspace.heterogeneity import domains_differ
+from medtl_core.adaptation.subspace.domain_difference import domains_differ
 from medtl_core.adaptation.subspace.transport import optimal_transport
 from medtl_core.adaptation.weighting.discriminative import discriminative_weights
 from medtl_core.adaptation.weighting.kernel_mean_matching import kmm_weights

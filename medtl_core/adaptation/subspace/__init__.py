@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "alignment": ["align_subspaces"],
         "common_space": ["CommonSpace"],
         "correlation_alignment": ["coral"],
-        "heterogeneity": ["domains_differ"],
+        "domain_difference": ["domains_differ"],
         "component_analysis": ["transfer_components"],
         "transport": ["optimal_transport", "transport_plan"],
     },
