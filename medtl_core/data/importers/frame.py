@@ -60,7 +60,8 @@ class Frame:
         if fitted.mode == "F":
             grey = np.clip(np.rint(np.asarray(fitted)), 0, 255).astype(np.uint8)
             fitted = Image.fromarray(grey)
-        return np.asarray(fitted.convert("RGB" if self.colours == "rgb" else "L"))
+        mode = "RGB" if self.colours == "rgb" else "L"
+        return np.asarray(fitted if fitted.mode == mode else fitted.convert(mode))
 
     def square_mask(self, mask: Image.Image, spacing: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.uint8]:
         """A mask of mode L as uint8 (size, size), by the nearest pixel; no new values appear."""
@@ -70,6 +71,8 @@ class Frame:
 
     def _fit(self, image: Image.Image, method: Image.Resampling) -> Image.Image:
         side = (self.size, self.size)
+        if image.size == side:
+            return image
         return ImageOps.pad(image, side, method) if self.fit == "pad" else ImageOps.fit(image, side, method)
 
 

@@ -22,8 +22,6 @@ from medtl_core.data.importers.reading import reader_of
 from medtl_core.errors import MedtlError
 from medtl_core.files import PART, one_line
 
-MASK_NAMES = ("background", "foreground")
-
 
 @dataclass(frozen=True)
 class Imported:
@@ -78,7 +76,7 @@ def import_archive(
                 tempfile.TemporaryFile(dir=out.parent, prefix=PART) as images,
                 tempfile.TemporaryFile(dir=out.parent, prefix=PART) as masks,
             ):
-                table = _Table(images, masks)
+                table = _Table(images, masks, listing)
                 results = in_order(
                     lambda case: reader_of(case.path).read(case, frame), cases, workers, progress, "read"
                 )
@@ -88,7 +86,7 @@ def import_archive(
                             problems.add(result)
                         else:
                             table.add(case, result)
-                archive = table.archive(out.stem, listing, frame, (*colours, *_left_out(problems)))
+                archive = table.archive(out.stem, frame, (*colours, *_left_out(problems)))
                 write_archive(archive, out)
         except OSError as error:
             raise MedtlError(
@@ -106,9 +104,11 @@ def import_archive(
 class _Table:
     """The columns of the archive as they grow; pixels go to the disk at once."""
 
-    def __init__(self, images: IO[bytes], masks: IO[bytes]) -> None:
+    def __init__(self, images: IO[bytes], masks: IO[bytes], listing: Listing) -> None:
         self.images, self.masks = images, masks
+        self.listing = listing
         self.cases: list[Case] = []
+        self.labels: list[str] = []
         self.positions: list[int] = []
         self.remarks = Counter[str]()
         self.patients: list[str] = []
@@ -122,31 +122,32 @@ class _Table:
             if picture.mask is not None:
                 self.masks.write(picture.mask.tobytes())
             self.cases.append(case)
+            self.labels.append(self._label(case, picture))
             self.positions.append(picture.position)
             self.dropped += picture.dropped
             self.headers |= picture.patient is not None
             self.remarks.update(picture.remarks)
             self.patients.append(case.patient or self._number(picture.patient or ""))
 
-    def archive(self, name: str, listing: Listing, frame: Frame, notes: Sequence[str]) -> Archive:
-        present = {case.label for case in self.cases}
-        if missing := [each for each in listing.class_names if each not in present]:
+    def archive(self, name: str, frame: Frame, notes: Sequence[str]) -> Archive:
+        listing = self.listing
+        number = {label: index for index, label in enumerate(listing.class_names)}
+        if missing := [each for each in listing.class_names if each not in self.labels]:
             raise MedtlError(
                 f"{name}: found no image that can be read in class '{missing[0]}', expected at least one of "
                 "each class; repair the files or remove the class"
             )
         n, side = len(self.cases), (frame.size, frame.size)
-        number = {label: index for index, label in enumerate(listing.class_names)}
         masked = bool(self.cases[0].masks)
         return Archive(
             name=name,
             images=_on_disk(self.images, (n, *frame.shape)),
-            labels=np.array([number[case.label] for case in self.cases], np.int64),
+            labels=np.array([number[label] for label in self.labels], np.int64),
             class_names=listing.class_names,
             groups=np.array(self.patients) if any(self.patients) else None,
             domains=self._column("site"),
             masks=_on_disk(self.masks, (n, *side)) if masked else None,
-            mask_names=MASK_NAMES if masked else (),
+            mask_names=listing.mask_names if masked else (),
             splits=self._column("split"),
             metadata=self._metadata(),
             provenance=(
@@ -158,6 +159,12 @@ class _Table:
                 f"imported by medtl {__version__}",
             ),
         )
+
+    def _label(self, case: Case, picture: Picture) -> str:
+        if not self.listing.labelled_by_masks or picture.mask is None:
+            return case.label
+        counts = np.bincount(picture.mask.ravel(), minlength=2)
+        return self.listing.mask_names[int(counts[1:].argmax()) + 1 if counts[1:].any() else 0]
 
     def _number(self, patient: str) -> str:
         """A number for a patient of a file's header: what the header calls a person enters no archive."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medtl_core.data.importers.cases import Case, Listing, Picture, Problems
+from medtl_core.data.importers.decode import mask_classes
 from medtl_core.data.importers.folders import list_folders
 from medtl_core.data.importers.frame import PLANES, Frame
 from medtl_core.data.importers.window import EXAMPLES, to_grey
@@ -133,7 +134,10 @@ def _joined_mask(case: Case, volume: "Nifti1Image") -> NDArray[np.uint8]:
                 f"mask {path.name}: found {mask.shape[:3]} voxels or another place in space, expected the "
                 f"{volume.shape[:3]} of its volume; resample it"
             )
-        joined |= _values(mask) > 0
+        try:
+            joined = np.maximum(joined, mask_classes(_values(mask), case.mask_values))
+        except MedtlError as error:
+            raise MedtlError(f"mask {path.name}: {error}") from error
     return joined
 
 
