@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -175,13 +175,13 @@ def _inside(folder: Path, name: str, packed: Path) -> Path:
     return folder / path
 
 
-def _members(packed: Path) -> Iterator[Member]:
+def _members(packed: Path) -> Generator[Member, None, None]:
     if zipfile.is_zipfile(packed):
         return _zip_members(packed)
     return _tar_members(packed)
 
 
-def _zip_members(packed: Path) -> Iterator[Member]:
+def _zip_members(packed: Path) -> Generator[Member, None, None]:
     with zipfile.ZipFile(packed) as bundle:
         for info in bundle.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
@@ -194,7 +194,7 @@ def _zip_members(packed: Path) -> Iterator[Member]:
                     yield info.filename, False, content
 
 
-def _tar_members(packed: Path) -> Iterator[Member]:
+def _tar_members(packed: Path) -> Generator[Member, None, None]:
     with tarfile.open(packed) as bundle:
         for info in bundle:
             if not (info.isreg() or info.isdir()):

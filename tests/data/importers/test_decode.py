@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -243,3 +244,27 @@ def test_a_frame_that_is_none_is_refused(wrong):
 def test_pixels_that_are_not_square_are_made_so():
     image = Image.fromarray(np.full((12, 6), 200, np.uint8))
     np.testing.assert_array_equal(Frame(12).square(image, (1.0, 2.0)), np.full((12, 12), 200))
+
+
+def test_a_box_cuts_the_image_and_its_mask(tmp_path):
+    pixels, mask = noise(20, 30), np.zeros((20, 30), np.uint8)
+    mask[4:9, 6:10] = 255
+    path, mask_path = save(tmp_path / "a.png", pixels), save(tmp_path / "m.png", mask)
+    boxed = replace(case(path, [mask_path]), box=(5, 3, 17, 15))
+    (picture,) = decode(boxed, Frame(12, colours="grey"))
+    np.testing.assert_array_equal(picture.pixels, pixels[3:15, 5:17])
+    np.testing.assert_array_equal(picture.mask, mask[3:15, 5:17] > 0)
+    # What lies outside is left out, and not made up of black.
+    (picture,) = decode(replace(case(path), box=(24, 14, 99, 99)), Frame(6, colours="grey"))
+    np.testing.assert_array_equal(picture.pixels, pixels[14:, 24:])
+    assert "expected an area" in refused(decode, replace(case(path), box=(30, 0, 40, 9)), Frame(6))
+
+
+def test_masks_of_several_classes_keep_their_order(tmp_path):
+    mask = np.random.default_rng(0).choice(np.array([0, 128, 255], np.uint8), (12, 12))
+    path, mask_path = save(tmp_path / "a.png", noise()), save(tmp_path / "m.png", mask)
+    classes = replace(case(path, [mask_path]), mask_values=(0, 128, 255))
+    (picture,) = decode(classes, Frame(12, colours="grey"))
+    np.testing.assert_array_equal(picture.mask, np.array([0, 1, 2])[mask // 127])
+    strange = replace(classes, mask_values=(0, 255))
+    assert "m.png: found the value 128, expected 0, 255 alone" in refused(decode, strange, Frame(12))
