@@ -47,7 +47,7 @@ class Picture:
     """One image that was read; a file of several frames or slices gives several.
 
     Attributes:
-        pixels: uint8 of `Frame.shape`.
+        pixels: uint8 (size, size) or, in colour, (size, size, 3), as `Frame` says.
         mask: uint8 (size, size) of 0 and 1, or of the places in `Case.mask_values`; or None.
         remarks: what was done to it beyond decoding, counted over the archive.
         patient: the patient by the file's own header, never written as it stands; None: the header has none.

@@ -62,17 +62,6 @@ def decode(case: Case, frame: Frame) -> list[Picture]:
         raise _unreadable(case.name, error) from error
 
 
-def is_colour(case: Case) -> bool:
-    """Whether a file is in colour by its header. MedtlError for a file that is no image."""
-    try:
-        with Image.open(case.path) as image:
-            if image.mode == "P":
-                return image.getpalette() is not None and not _is_grey_palette(image)
-            return image.mode not in (*_GREY, *_DEEP)
-    except _UNREADABLE as error:
-        raise _unreadable(case.name, error) from error
-
-
 def _check(image: Image.Image) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":

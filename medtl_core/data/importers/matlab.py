@@ -72,11 +72,6 @@ def read_matlab(case: Case, frame: Frame) -> list[Picture]:
         raise _refusal(case.name, error) from error
 
 
-def is_colour(case: Case) -> bool:
-    """False: matrices are grey."""
-    return False
-
-
 def read_values(path: Path, name: str, variables: tuple[str, ...]) -> tuple[str, ...]:
     """Variables of a file as text: characters joined, a number as it is written, 7 and not 7.0.
 

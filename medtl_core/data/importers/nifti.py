@@ -47,7 +47,7 @@ def list_volumes(
 
 
 def read_nifti(case: Case, frame: Frame) -> list[Picture]:
-    """The slices of a volume along `frame.plane`, uint8 of `frame.shape`, with its mask's.
+    """The slices of a volume along `frame.plane`, squares of uint8 as `frame` says, with its mask's.
 
     The volume is turned to the axes of the patient (RAS+). Axial slices show the front on top, the others the
     head; axial and coronal ones show the patient's right on the left, sagittal ones the front. Slices of one
@@ -78,11 +78,6 @@ def read_nifti(case: Case, frame: Frame) -> list[Picture]:
         raise MedtlError(f"{case.name}: found a volume of empty slices alone, expected an image; remove it")
     empty = values.shape[PLANES[frame.plane]] - len(pictures)
     return [replace(pictures[0], dropped=empty), *pictures[1:]]
-
-
-def is_colour(case: Case) -> bool:
-    """False: volumes are grey, and those of colours are refused when they are read."""
-    return False
 
 
 def import_nifti() -> None:

@@ -16,19 +16,17 @@ class Reader:
     Attributes:
         name: what the archive's provenance calls it.
         read: a case and a frame to its pictures; MedtlError with the case's name.
-        is_colour: whether a case is in colour, by its header; MedtlError with the case's name.
     """
 
     name: str
     read: Callable[[Case, Frame], list[Picture]]
-    is_colour: Callable[[Case], bool]
 
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-IMAGES = Reader("Pillow", decode.decode, decode.is_colour)
-NIFTI = Reader("nibabel", nifti.read_nifti, nifti.is_colour)
-MATLAB = Reader("h5py", matlab.read_matlab, matlab.is_colour)
-DICOM = Reader("pydicom", dicom.read_dicom, dicom.is_colour)
+IMAGES = Reader("Pillow", decode.decode)
+NIFTI = Reader("nibabel", nifti.read_nifti)
+MATLAB = Reader("h5py", matlab.read_matlab)
+DICOM = Reader("pydicom", dicom.read_dicom)
 
 
 def reader_of(path: Path) -> Reader:

@@ -9,7 +9,7 @@ import pytest
 from made_up_images import noise, refused, save
 
 from medtl_core.data.archives.archive import read_archive
-from medtl_core.data.importers import importing
+from medtl_core.data.importers import importing, pixels
 from medtl_core.data.importers.cases import Problems
 from medtl_core.data.importers.folders import list_folders
 from medtl_core.data.importers.frame import Frame
@@ -135,3 +135,18 @@ def test_items_come_in_order_with_their_errors_and_few_run_ahead():
     assert (first[0], str(first[1])) == (0, "0")
     assert items.taken == 8  # four for each worker
     assert [(item, value) for item, value in results if item % 5] == [(i, i / 2) for i in range(40) if i % 5]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_grey_images_before_and_after_the_first_in_colour_become_rgb(source, out, workers, monkeypatch):
+    monkeypatch.setattr(pixels, "_PIECE", 100)  # bytes, no whole image of 144
+    save(source / "a" / "3.png", noise(channels=3, seed=3))
+    (source / "b" / "3.png").unlink()
+    done = imported(source, out, workers=workers)
+    assert "colours: RGB, as 1 of 6 files are in colour" in done.notes
+    archive = read_archive(out)
+    assert archive.images.shape == (6, 12, 12, 3)
+    for image, name in zip(archive.images, archive.metadata["file"].tolist(), strict=True):
+        seed = int(name[2])
+        expected = noise(channels=3, seed=3) if seed == 3 else np.repeat(noise(seed=seed)[..., None], 3, -1)
+        np.testing.assert_array_equal(image, expected)
