@@ -5,6 +5,7 @@ never a half, and after a power cut there is no empty file under the final name.
 """
 
 import json
+import mmap
 import os
 import struct
 import tempfile
@@ -87,15 +88,29 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
     Arrays are compressed, except for large ones that would hardly become smaller: grey values of photographs
     and X-rays deflate by a tenth to a third, which takes ten times as long as decoding their files.
     """
-    import numpy as np
-
     # Not np.savez: its own parameters would clash with arrays of the same name, and it would pickle objects.
     with replacing(path) as scratch, zipfile.ZipFile(scratch, "w") as bundle:
         for name, array in arrays.items():
             header = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same arrays give the same bytes
             header.compress_type = zipfile.ZIP_DEFLATED if _deflates(array) else zipfile.ZIP_STORED
             with bundle.open(header, "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+                _write_array(member, array)
+
+
+def _write_array(member: IO[bytes], array: "np.ndarray") -> None:
+    """As NumPy writes it; what is mapped from a file for reading is let go of as it is written, by pieces."""
+    import numpy as np
+
+    whole = np.asanyarray(array)
+    mapping = whole.base
+    if not isinstance(mapping, mmap.mmap) or whole.flags.writeable or not hasattr(mapping, "madvise"):
+        np.lib.format.write_array(member, whole, allow_pickle=False)
+        return
+    np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(whole))
+    rows = max(1, _LARGE * len(whole) // max(1, whole.nbytes))
+    for start in range(0, len(whole), rows):
+        member.write(np.ascontiguousarray(whole[start : start + rows]).data)
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def _deflates(array: "np.ndarray") -> bool:

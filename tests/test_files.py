@@ -143,6 +143,22 @@ def test_a_large_array_is_compressed_only_where_that_halves_it(tmp_path):
         np.testing.assert_array_equal(array, arrays[name])
 
 
+def test_an_array_that_is_mapped_from_a_file_is_written_piece_by_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr("medtl_core.files._LARGE", 1000)  # bytes, three rows
+    values = np.random.default_rng(0).integers(0, 256, (20, 15, 20), np.uint8)
+    values.tofile(tmp_path / "values")
+    mapped = np.memmap(tmp_path / "values", np.uint8, "r", shape=values.shape)
+    write_arrays(tmp_path / "a.npz", {"mapped": mapped})
+    write_arrays(tmp_path / "b.npz", {"mapped": values})
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    changed = np.memmap(tmp_path / "values", np.uint8, "c", shape=values.shape)  # only in memory
+    changed[3:9] = 7
+    write_arrays(tmp_path / "c.npz", {"mapped": changed})
+    np.testing.assert_array_equal(read_arrays(tmp_path / "c.npz")["mapped"], changed)
+    assert (changed[3:9] == 7).all()
+    np.testing.assert_array_equal(read_arrays(tmp_path / "a.npz")["mapped"], values)
+
+
 def test_random_damage_to_arrays_never_escapes_as_another_error(tmp_path):
     path = tmp_path / "a.npz"
     rng = np.random.default_rng(0)

@@ -1,6 +1,8 @@
 """The import as a whole: all or nothing, in order, in bounded memory."""
 
 import errno
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -110,6 +112,37 @@ def test_memory_stays_below_the_images(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 80 * 512 * 512 / 8
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from medtl_core.data.importers.cases import Case, Listing, Problems
+from medtl_core.data.importers.frame import Frame
+from medtl_core.data.importers.importing import import_archive
+
+n, folder = int(sys.argv[1]), Path(sys.argv[2])
+cases = tuple(Case(folder / "ab"[i % 2] / f"{i % 2}.bmp", f"{i}", "ab"[i % 2]) for i in range(n))
+listing = Listing(cases, ("a", "b"), ("made up",))
+import_archive(listing, Frame(512), folder / f"{n}.npz", Problems(), workers=1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def resident(n, folder):
+    """Peak of the resident memory in MB of an import of n images of 512 px, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, str(n), folder], capture_output=True, check=True, text=True
+    )
+    return float(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KB on Linux alone")
+def test_pages_that_are_mapped_from_the_disk_do_not_stay_in_memory(tmp_path):
+    """600 images of 512 px are 157 MB."""
+    for i in range(2):
+        save(tmp_path / "ab"[i] / f"{i}.bmp", noise(8, 8, seed=i))
+    assert resident(600, tmp_path) < resident(100, tmp_path) + 60
 
 
 class Counted(list):
