@@ -185,3 +185,31 @@ def test_grey_images_before_and_after_the_first_in_colour_become_rgb(source, out
         seed = int(name[2])
         expected = noise(channels=3, seed=3) if seed == 3 else np.repeat(noise(seed=seed)[..., None], 3, -1)
         np.testing.assert_array_equal(image, expected)
+
+
+STOPPED = """
+import resource, sys
+from pathlib import Path
+from medtl_core.data.importers.cases import Problems
+from medtl_core.data.importers.folders import list_folders
+from medtl_core.data.importers.frame import Frame
+from medtl_core.data.importers.importing import import_archive
+from medtl_core.errors import MedtlError
+
+source, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+problems = Problems(keep_going=True)
+try:
+    import_archive(list_folders(source, problems), Frame(512), out, problems)
+except MedtlError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_is_one_line(source, out):
+    """6 images of 512 px are 1.5 MiB, of which 1 MiB is written."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, source, out, str(1 << 20)], capture_output=True, check=True, text=True
+    )
+    assert done.stdout == f"{out}: cannot be written (File too large); free space or choose another folder\n"
+    assert list(out.parent.iterdir()) == []
