@@ -65,24 +65,23 @@ def _boxes(path: Path) -> list[tuple[str, tuple[int, int, int, int]]]:
     """Class and box of each cell of one annotation file."""
     try:
         objects = ElementTree.parse(path).getroot().findall("object")
-        return [
-            (
-                (each.findtext("name") or "").strip(),
-                tuple(
-                    int(each.findtext(f"bndbox/{side}") or "") for side in ("xmin", "ymin", "xmax", "ymax")
-                ),
-            )
-            for each in objects
-        ]
+        return [((each.findtext("name") or "").strip(), _box(each)) for each in objects]
     except (OSError, ElementTree.ParseError, ValueError) as error:
         raise MedtlError(
             f"{path.name}: found no annotation that can be read ({error}), expected xml; get it again"
         ) from error
 
 
+def _box(cell: ElementTree.Element) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (
+        int(cell.findtext(f"bndbox/{side}") or "") for side in ("xmin", "ymin", "xmax", "ymax")
+    )
+    return left, top, right, bottom
+
+
 def _splits(folder: Path) -> dict[str, str]:
     """The part of each image, as the lists of its names say; empty where there are no lists."""
-    splits = {}
+    splits: dict[str, str] = {}
     for part in PARTS:
         path = folder / f"{part}.txt"
         if path.is_file():

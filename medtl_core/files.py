@@ -5,7 +5,6 @@ never a half, and after a power cut there is no empty file under the final name.
 """
 
 import json
-import mmap
 import os
 import struct
 import tempfile
@@ -20,14 +19,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from medtl_core.errors import MedtlError
+from medtl_core.npz import write_member
 
 if TYPE_CHECKING:
     import numpy as np
 
 T = TypeVar("T")
 PART = ".part-"
-_LARGE = 1 << 24  # bytes from which an array is sampled before it is compressed
-_SAMPLE, _PIECE = 32, 1 << 16  # rows, and bytes of each
 _ABANDONED_AFTER_S = 3600.0  # what a process that was killed while writing left behind
 # What NumPy, zipfile and zlib raise for a file whose bytes were changed anywhere.
 _UNREADABLE = (
@@ -88,40 +86,9 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
     Arrays are compressed, except for large ones that would hardly become smaller: grey values of photographs
     and X-rays deflate by a tenth to a third, which takes ten times as long as decoding their files.
     """
-    # Not np.savez: its own parameters would clash with arrays of the same name, and it would pickle objects.
     with replacing(path) as scratch, zipfile.ZipFile(scratch, "w") as bundle:
         for name, array in arrays.items():
-            header = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same arrays give the same bytes
-            header.compress_type = zipfile.ZIP_DEFLATED if _deflates(array) else zipfile.ZIP_STORED
-            with bundle.open(header, "w", force_zip64=True) as member:
-                _write_array(member, array)
-
-
-def _write_array(member: IO[bytes], array: "np.ndarray") -> None:
-    """As NumPy writes it; what is mapped from a file for reading is let go of as it is written, by pieces."""
-    import numpy as np
-
-    whole = np.asanyarray(array)
-    mapping = whole.base
-    if not isinstance(mapping, mmap.mmap) or whole.flags.writeable or not hasattr(mapping, "madvise"):
-        np.lib.format.write_array(member, whole, allow_pickle=False)
-        return
-    np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(whole))
-    rows = max(1, _LARGE * len(whole) // max(1, whole.nbytes))
-    for start in range(0, len(whole), rows):
-        member.write(np.ascontiguousarray(whole[start : start + rows]).data)
-        mapping.madvise(mmap.MADV_DONTNEED)
-
-
-def _deflates(array: "np.ndarray") -> bool:
-    """Whether compression is worth its time: the array is small, or a sample shrinks to less than half."""
-    import numpy as np
-
-    if array.nbytes < _LARGE or array.ndim == 0:
-        return True
-    rows = np.linspace(0, len(array) - 1, _SAMPLE).astype(int)
-    pieces = [np.ascontiguousarray(array[row]).tobytes()[:_PIECE] for row in np.unique(rows)]
-    return sum(len(zlib.compress(piece, 1)) for piece in pieces) < sum(map(len, pieces)) / 2
+            write_member(bundle, name, array)
 
 
 def sweep_parts(folder: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_large_array_is_compressed_only_where_that_halves_it(tmp_path):
 
 
 def test_an_array_that_is_mapped_from_a_file_is_written_piece_by_piece(tmp_path, monkeypatch):
-    monkeypatch.setattr("medtl_core.files._LARGE", 1000)  # bytes, three rows
+    monkeypatch.setattr("medtl_core.npz._LARGE", 1000)  # bytes, three rows
     values = np.random.default_rng(0).integers(0, 256, (20, 15, 20), np.uint8)
     values.tofile(tmp_path / "values")
     mapped = np.memmap(tmp_path / "values", np.uint8, "r", shape=values.shape)
