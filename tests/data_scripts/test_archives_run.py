@@ -48,10 +48,11 @@ def fine_tuned(typed, tmp_path, name):
     """Verdicts of 02_fine_tuning on an archive."""
     options = [text for key, value in SMALLEST.items() for text in ("-p", f"{key}={value}")]
     out = tmp_path / "run"
-    typed(*MEDTL, "run", "02_fine_tuning", "-p", f"dataset={name}", *options, "--out", out)
-    (state,) = out.rglob("02_fine_tuning.json")
+    said = typed(*MEDTL, "run", "02_fine_tuning", "-p", f"dataset={name}", *options, "--out", out)
+    assert f"What 02_fine_tuning@{name} found: {out}/notebooks/02_fine_tuning@{name}." in said
+    (state,) = (out / "state").glob("02_fine_tuning@*.json")
     assert json.loads(state.read_text())["status"] == "done"
-    return json.loads(next(out.rglob("ledger.json")).read_text())
+    return json.loads((out / "ledger.json").read_text())
 
 
 def test_an_archive_of_a_script_runs_through_a_notebook(typed, tmp_path):
