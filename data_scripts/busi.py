@@ -6,7 +6,12 @@ One folder for each class. A case may have several masks, which are joined. Pati
 from pathlib import Path
 
 from medtl_core.data.importers import Listing, Problems, list_folders
-from medtl_core.data.importers.script import run
+from medtl_core.data.importers.script import Script
+from medtl_core.data.sources.publication import Publication
+
+PUBLICATION = Publication(
+    "busi", "https://doi.org/10.1016/j.dib.2019.104863", "benign/, malignant/ and normal/"
+)
 
 
 def list_cases(source: Path, problems: Problems) -> Listing:
@@ -14,5 +19,7 @@ def list_cases(source: Path, problems: Problems) -> Listing:
     return list_folders(source, problems, mask_suffix="_mask")
 
 
+SCRIPT = Script(list_cases, PUBLICATION)
+
 if __name__ == "__main__":
-    run(list_cases)
+    SCRIPT.run()

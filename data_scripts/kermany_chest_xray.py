@@ -7,9 +7,13 @@ A name cannot tell whether it is the same child.
 from pathlib import Path
 
 from medtl_core.data.importers import Listing, Problems, list_folders
-from medtl_core.data.importers.script import run
+from medtl_core.data.importers.script import Script
+from medtl_core.data.sources.publication import Publication
 
 PATIENT = r"(person\d+|(?:NORMAL2-)?IM-\d+)"
+PUBLICATION = Publication(
+    "kermany_chest_xray", "https://data.mendeley.com/datasets/rscbjbr9sj", "train/, test/ and val/"
+)
 
 
 def list_cases(source: Path, problems: Problems) -> Listing:
@@ -17,5 +21,7 @@ def list_cases(source: Path, problems: Problems) -> Listing:
     return list_folders(source, problems, patient=PATIENT)
 
 
+SCRIPT = Script(list_cases, PUBLICATION)
+
 if __name__ == "__main__":
-    run(list_cases)
+    SCRIPT.run()

@@ -62,6 +62,7 @@ def test_a_folder_becomes_a_data_set_that_can_be_measured(medtl):
     assert (status, err) == (0, "")
     assert "patients: (person\\d+) in the path, found for 49 of 49 files" in printed
     assert "normal: 25 images\npneumonia: 24 images\n" in printed
+    assert printed.splitlines()[-1] == f"{out}: look for leaks with: medtl data audit chest"
     assert "1 of 49 images: window 0:4095" in printed
     assert medtl("data", "verify", "chest")[0] == 0
     assert (
@@ -80,6 +81,80 @@ def test_keep_going_lists_what_was_left_out(medtl):
     assert status == 0
     assert err.startswith("medtl: left out: normal/person99_0.png: found 16-bit values")
     assert "left out: 1 files with problems" in printed
+
+
+def save_trouble():
+    """A chest with one of each file that cannot be imported; what the line about each begins with."""
+    save_chest(6)
+    Path("chest/normal/person99_0.png").unlink()
+    normal, pneumonia = Path("chest/normal"), Path("chest/pneumonia")
+    whole = (pneumonia / "person10_0.jpeg").read_bytes()
+    (pneumonia / "a_cut.jpeg").write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(np.full((9, 9), 3000, np.uint16)).save(normal / "b_deep.png")
+    Image.new("CMYK", (9, 9)).save(normal / "c_cmyk.jpg")
+    (normal / "d_text.png").write_text("no image")
+    for name in ("e_twin.png", "E_TWIN.png", "f_\u00e9.png", "f_e\u0301.png"):
+        Image.new("L", (9, 9)).save(normal / name)
+    (normal / "g_link.png").symlink_to("/etc/hostname")
+    Image.new("L", (9, 9)).save("chest/h_loose.png")
+    return {
+        "pneumonia/a_cut.jpeg": "cannot read",
+        "normal/b_deep.png": "16-bit values",
+        "normal/c_cmyk.jpg": "CMYK without a colour profile",
+        "normal/d_text.png": "cannot read",
+        "'normal/E_TWIN.png' and 'normal/e_twin.png'": "names that differ only in case",
+        "'normal/f_": "names that differ only in case",
+        "'normal/g_link.png'": "a link that leads out of the folder",
+        "h_loose.png": "no class folder around it",
+    }
+
+
+def test_all_that_is_wrong_is_one_line_each_and_a_list_at_the_end(medtl, place):
+    expected = save_trouble()
+    chest = ("data", "import", "folders", "chest", "--out", "archives/c.npz", "--size", 9)
+    status, printed, err = medtl(*chest)
+    assert (status, printed, err.count("\n")) == (2, "", 1)
+    assert list((place / "archives").iterdir()) == []
+    status, printed, err = medtl(*chest, "--keep-going")
+    assert status == 0
+    lines = err.splitlines()
+    assert len(lines) == len(expected)
+    for name, found in expected.items():
+        (line,) = (line for line in lines if line.startswith(f"medtl: left out: {name}"))
+        assert found in line
+    assert f"left out: {len(expected)} files with problems" in printed
+    # Of two names that are one, the first is kept.
+    assert len(read_archive("archives/c.npz").images) == 14
+    assert [path.name for path in (place / "archives").iterdir()] == ["c.npz"]
+
+
+def test_a_table_with_all_that_is_wrong_is_one_line_each(medtl):
+    save_chest(4)
+    rows = [
+        f"{path.relative_to('chest')};{path.parent.name};00{i}"
+        for i, path in enumerate(sorted(Path("chest").glob("*/person[01]*")))
+    ]
+    wrong = {
+        "../secret.png;normal;1": "stays within the folder",
+        f"{rows[0].split(';')[0]};normal;1": "expected one row an image",
+        "normal/absent.png;normal;1": "no such file",
+        f"{rows[7].split(';')[0]};;1": "found no label",
+        "a;b": "found 2 cells, expected 3",
+    }
+    text = "\n".join(["image;label;patient", *rows[:7], *wrong]) + "\n"
+    Path("chest/t.csv").write_bytes(text.encode("utf-16"))
+    table = ("data", "import", "csv", "chest/t.csv", "--out", "t.npz", "--size", 9)
+    status, printed, err = medtl(*table)
+    assert (status, printed, err.count("\n")) == (2, "", 1)
+    assert not Path("t.npz").exists()
+    status, printed, err = medtl(*table, "--keep-going")
+    assert status == 0
+    assert "delimiter semicolon, utf-16" in printed
+    # Rows of another length are met as the table is read, before the others.
+    for found, line in zip([*wrong.values()][-1:] + [*wrong.values()][:-1], err.splitlines(), strict=True):
+        assert line.startswith("medtl: left out: t.csv, line ")
+        assert found in line
+    assert read_archive("t.npz").groups.tolist() == [f"00{i}" for i in range(7)]
 
 
 def test_a_table(medtl):

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import zipfile
 
 import numpy as np
 import pytest
@@ -127,6 +128,35 @@ def test_arrays_are_read_back_by_name_without_pickles(tmp_path):
     np.savez(tmp_path / "c.npz", x=np.array([{}], dtype=object))
     with pytest.raises(MedtlError, match="pickled Python objects"):
         read_arrays(tmp_path / "c.npz")
+
+
+def test_a_large_array_is_compressed_only_where_that_halves_it(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 1024, 512), np.uint8)
+    arrays = {"noise": noise, "small": noise[0, :8], "blank": np.zeros_like(noise), "grey": np.uint8(3)}
+    write_arrays(tmp_path / "a.npz", arrays)
+    with zipfile.ZipFile(tmp_path / "a.npz") as bundle:
+        assert [member.compress_type for member in bundle.infolist()] == [
+            zipfile.ZIP_STORED,
+            *[zipfile.ZIP_DEFLATED] * 3,
+        ]
+    for name, array in read_arrays(tmp_path / "a.npz").items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_an_array_that_is_mapped_from_a_file_is_written_piece_by_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr("medtl_core.npz._LARGE", 1000)  # bytes, three rows
+    values = np.random.default_rng(0).integers(0, 256, (20, 15, 20), np.uint8)
+    values.tofile(tmp_path / "values")
+    mapped = np.memmap(tmp_path / "values", np.uint8, "r", shape=values.shape)
+    write_arrays(tmp_path / "a.npz", {"mapped": mapped})
+    write_arrays(tmp_path / "b.npz", {"mapped": values})
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    changed = np.memmap(tmp_path / "values", np.uint8, "c", shape=values.shape)  # only in memory
+    changed[3:9] = 7
+    write_arrays(tmp_path / "c.npz", {"mapped": changed})
+    np.testing.assert_array_equal(read_arrays(tmp_path / "c.npz")["mapped"], changed)
+    assert (changed[3:9] == 7).all()
+    np.testing.assert_array_equal(read_arrays(tmp_path / "a.npz")["mapped"], values)
 
 
 def test_random_damage_to_arrays_never_escapes_as_another_error(tmp_path):

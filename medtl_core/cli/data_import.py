@@ -200,6 +200,7 @@ def _import(
     from medtl_core.data.importers.importing import import_archive
     from medtl_core.data.importers.window import Window
     from medtl_core.data.phantoms.phantoms import SPECS
+    from medtl_core.settings import data_folder
 
     if out.stem in SPECS:
         raise MedtlError(f"--out: found '{out}', the name of a phantom set; choose another name")
@@ -211,4 +212,6 @@ def _import(
         print(plain(f"{name}: {count} images"))
     for problem in done.problems:
         typer.echo(plain(f"medtl: left out: {problem}"), err=True)
-    print(plain(f"{done.path}: look at it with `medtl data audit {done.path.stem}`, MEDTL_DATA its folder"))
+    place = done.path.parent.resolve()
+    where = "" if data_folder() == place else f"export MEDTL_DATA={place}, then "
+    print(plain(f"{done.path}: look for leaks with: {where}medtl data audit {done.path.stem}"))

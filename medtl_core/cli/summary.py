@@ -48,7 +48,18 @@ def show_run(states: list["RunState"], out: Path, *, as_json: bool) -> int:
     else:
         _show_failures(failed)
         Console().print(_run_table(states))
-        print("\n".join([*_check_lines(checks), *_reference_lines(), "", f"Report: {report}", NEXT]))
+        print(
+            "\n".join(
+                [
+                    *_check_lines(checks),
+                    *_reference_lines(),
+                    *_own_lines(states, out),
+                    "",
+                    f"Report: {report}",
+                    NEXT,
+                ]
+            )
+        )
     for state in states:
         _warn(state)
     refused = [line for state in failed if (line := _bad_input(state))]
@@ -60,6 +71,8 @@ def show_run(states: list["RunState"], out: Path, *, as_json: bool) -> int:
 def _check_lines(checks: dict[str, "Count"]) -> list[str]:
     lines = [""]
     for name, count in checks.items():
+        if not count.total:
+            continue
         where = "" if name.startswith("identities") else " on made-up data"
         lines.append(f"{name.capitalize()}{where}: {count.held} of {count.total}")
         lines += [wrapped(f"failed: {plain(one)}", 4) for one in count.failed]
@@ -80,6 +93,16 @@ def _reference_lines() -> list[str]:
         said = f"“{row['statement']}” {row['verdict'].capitalize()}. {row['sentence']}"
         lines.append(wrapped(said, 6, row["id"]))
     return [*lines, f"All of them: medtl ledger {reference_name()}"]
+
+
+def _own_lines(states: list["RunState"], out: Path) -> list[str]:
+    """Where the results on one's own data sets stand: the sentences above are about others."""
+    lines = []
+    for state in states:
+        page = out / "notebooks" / f"{state.label}.{'ipynb' if state.no_page else 'html'}"
+        if "@" in state.label and page.is_file():
+            lines.append(f"What {state.label} found: {page}")
+    return ["", *lines] if lines else []
 
 
 def _show_failures(failed: list["RunState"]) -> None:

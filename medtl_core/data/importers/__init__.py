@@ -9,7 +9,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "cases": ["Case", "Listing", "Problems"],
+        "cases": ["Case", "Listing", "Problems", "joined"],
         "folders": ["list_folders"],
         "frame": ["Frame"],
         "importing": ["Imported", "import_archive"],

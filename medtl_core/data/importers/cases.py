@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,10 @@ class Case:
         label: name of its class.
         patient, site, split: text, None where the source has none; split is train, val or test.
         masks: mask files of an image, joined into one mask.
+        mask_values: the values in its mask files by class, background first; () for 0 and one other value.
+        box: the part of the image that is the case, as left, top, right, bottom in pixels; right and bottom
+            are the first beyond it, and what lies outside the image is left out. None: all of it.
+        variables: names of image and mask in a MATLAB file, such as ("cjdata/image", "cjdata/tumorMask").
         extra: further columns of a table, as text.
     """
 
@@ -32,6 +36,9 @@ class Case:
     site: str | None = None
     split: str | None = None
     masks: tuple[Path, ...] = ()
+    mask_values: tuple[int, ...] = ()
+    box: tuple[int, int, int, int] | None = None
+    variables: tuple[str, str] = ("", "")
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -40,8 +47,8 @@ class Picture:
     """One image that was read; a file of several frames or slices gives several.
 
     Attributes:
-        pixels: uint8 of `Frame.shape`.
-        mask: uint8 (size, size) of 0 and 1, or None.
+        pixels: uint8 (size, size) or, in colour, (size, size, 3), as `Frame` says.
+        mask: uint8 (size, size) of 0 and 1, or of the places in `Case.mask_values`; or None.
         remarks: what was done to it beyond decoding, counted over the archive.
         patient: the patient by the file's own header, never written as it stands; None: the header has none.
         position: index of the frame or slice in its file.
@@ -58,11 +65,19 @@ class Picture:
 
 @dataclass(frozen=True)
 class Listing:
-    """The cases of a source, its classes, and the sentences about how it was read."""
+    """The cases of a source, its classes, and the sentences about how it was read.
+
+    Attributes:
+        mask_names: what the values of the masks mean, if there are masks.
+        labelled_by_masks: a picture's class is the name that most of its mask has, background left aside, or
+            that of the background where there is nothing else; then `class_names` are the `mask_names`.
+    """
 
     cases: tuple[Case, ...]
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
+    mask_names: tuple[str, ...] = ("background", "foreground")
+    labelled_by_masks: bool = False
 
 
 class Problems:
@@ -110,6 +125,21 @@ def checked_classes(labels: Iterable[str], source: str) -> tuple[str, ...]:
             f"{source}: found {len(names)} class ({', '.join(names) or 'none'}), expected at least 2"
         )
     return names
+
+
+def joined(listings: dict[str, Listing]) -> Listing:
+    """Several listings as one, with the sites that their keys say; names and notes begin with them.
+
+    Raises:
+        MedtlError: classes that differ only in case, Unicode form or spaces.
+    """
+    cases = tuple(
+        replace(case, site=site, name=f"{site}/{case.name}")
+        for site, listing in listings.items()
+        for case in listing.cases
+    )
+    notes = tuple(f"{site}: {note}" for site, listing in listings.items() for note in listing.notes)
+    return Listing(cases, checked_classes((case.label for case in cases), ", ".join(listings)), notes)
 
 
 def require_valid(listing: Listing, source: str) -> None:

@@ -49,7 +49,7 @@ def read_rows(
         ) from error
     if len(lines) < 2:
         raise MedtlError(f"{path}: found no rows, expected one line of column names and one for each image")
-    columns = lines[0][1]
+    columns = _named(lines)
     for name in columns:
         if not name or columns.count(name) > 1:
             found = f"the column '{name}' twice" if name else "a column without a name"
@@ -65,6 +65,18 @@ def read_rows(
             rows.append(Row(line, dict(zip(columns, cells, strict=True))))
     word = DELIMITERS.get(delimiter, delimiter)
     return columns, rows, [f"table: {path.name}, {len(rows)} rows, delimiter {word}, {encoding}"]
+
+
+def _named(lines: list[tuple[int, list[str]]]) -> list[str]:
+    """The names of the columns; a nameless one at the end that is empty throughout is taken out."""
+    names = lines[0][1]
+    while names and not names[-1]:
+        whole = [cells for _, cells in lines if len(cells) == len(names)]
+        if any(cells[-1] for cells in whole):
+            break
+        for cells in whole:
+            del cells[-1]
+    return names
 
 
 def _text(path: Path, encoding: str | None) -> tuple[str, str]:

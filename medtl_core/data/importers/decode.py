@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from medtl_core.data.importers.cases import Case, Picture
 from medtl_core.data.importers.frame import Frame
@@ -37,11 +37,14 @@ def decode(case: Case, frame: Frame) -> list[Picture]:
         with Image.open(case.path) as image:
             _check(image)
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            plain, remarks = _plain(upright, frame)
-            if upright.size != image.size or image.getexif().get(0x0112, 1) != 1:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            plain, remarks = _plain(ImageOps.exif_transpose(image) if turned else image, frame)
+            if turned:
                 remarks.append("turned upright by EXIF")
-            mask = _joined_mask(case, plain.size) if case.masks else None
+            mask = Image.fromarray(_joined_mask(case, plain.size)) if case.masks else None
+            if case.box is not None:
+                box = _inside(case.box, plain.size)
+                plain, mask = plain.crop(box), None if mask is None else mask.crop(box)
             if plain.width != plain.height:
                 remarks.append("padded to a square" if frame.fit == "pad" else "cropped to a square")
             if plain.mode == "RGB" and frame.colours == "grey":
@@ -49,23 +52,12 @@ def decode(case: Case, frame: Frame) -> list[Picture]:
             return [
                 Picture(
                     frame.square(plain),
-                    None if mask is None else frame.square_mask(Image.fromarray(mask)),
+                    None if mask is None else frame.square_mask(mask),
                     tuple(remarks),
                 )
             ]
     except MedtlError as error:
         raise MedtlError(f"{case.name}: {error}") from error
-    except _UNREADABLE as error:
-        raise _unreadable(case.name, error) from error
-
-
-def is_colour(case: Case) -> bool:
-    """Whether a file is in colour by its header. MedtlError for a file that is no image."""
-    try:
-        with Image.open(case.path) as image:
-            if image.mode == "P":
-                return image.getpalette() is not None and not _is_grey_palette(image)
-            return image.mode not in (*_GREY, *_DEEP)
     except _UNREADABLE as error:
         raise _unreadable(case.name, error) from error
 
@@ -141,14 +133,47 @@ def _is_grey_palette(image: Image.Image) -> bool:
 
 
 def _joined_mask(case: Case, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The masks of a case joined, 1 where any of them is set; size is width, height of its image."""
+    """The masks of a case joined, the later class where two overlap; size is width, height of its image."""
     joined = np.zeros((size[1], size[0]), np.uint8)
     for path in case.masks:
-        joined |= _mask(path, size)
+        try:
+            joined = np.maximum(joined, mask_classes(_mask(path, size), case.mask_values))
+        except MedtlError as error:
+            raise MedtlError(f"mask {path.name}: {error}") from error
     return joined
 
 
-def _mask(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+def mask_classes(values: NDArray, expected: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Masks of any shape as classes 0, 1, ... in the order of `expected`; without it 0 stays 0, else is 1.
+
+    Raises:
+        MedtlError: a value that is not expected; more than two where nothing is.
+    """
+    distinct = np.unique(values).tolist()
+    if not expected:
+        if len(distinct) > 2:
+            raise MedtlError(
+                f"found {len(distinct)} grey values, expected two, one of them 0; "
+                "save it as PNG of two values"
+            )
+        return (values > 0).astype(np.uint8)
+    if strange := sorted(set(distinct) - set(expected)):
+        raise MedtlError(f"found the value {strange[0]}, expected {', '.join(map(str, expected))} alone")
+    classes = np.zeros(values.shape, np.uint8)
+    for place, value in enumerate(expected):
+        classes[values == value] = place
+    return classes
+
+
+def _inside(box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = box
+    kept = max(left, 0), max(top, 0), min(right, size[0]), min(bottom, size[1])
+    if kept[0] >= kept[2] or kept[1] >= kept[3]:
+        raise MedtlError(f"found the box {box} in an image of {size[0]} x {size[1]} px, expected an area")
+    return kept
+
+
+def _mask(path: Path, size: tuple[int, int]) -> NDArray:
     try:
         with Image.open(path) as image:
             values = np.asarray(image.convert("L") if image.mode not in _DEEP else image)
@@ -156,15 +181,10 @@ def _mask(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
         raise _unreadable(f"mask {path.name}", error) from error
     if values.shape != (size[1], size[0]):
         raise MedtlError(
-            f"mask {path.name}: found {values.shape[1]} x {values.shape[0]} px (width x height), expected "
+            f"found {values.shape[1]} x {values.shape[0]} px (width x height), expected "
             f"{size[0]} x {size[1]} as its image"
         )
-    if len(distinct := np.unique(values)) > 2:
-        raise MedtlError(
-            f"mask {path.name}: found {len(distinct)} grey values, expected two, one of them 0; "
-            "save it as PNG of two values"
-        )
-    return (values > 0).astype(np.uint8)
+    return values
 
 
 def _unreadable(name: str, error: BaseException) -> MedtlError:

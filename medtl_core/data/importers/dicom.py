@@ -34,7 +34,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_dicom(case: Case, frame: Frame) -> list[Picture]:
-    """Every frame of a file, uint8 of `frame.shape`.
+    """Every frame of a file, squares of uint8 as `frame` says.
 
     Values go through the modality transform (rescale slope and intercept, or its table) and through
     `frame.window`, or else the first window of the file (PS3.3 C.11.2.1.2, LINEAR and LINEAR_EXACT); images
@@ -57,18 +57,6 @@ def read_dicom(case: Case, frame: Frame) -> list[Picture]:
         raise MedtlError(f"{case.name}: {error}") from error
     except _unreadable() as error:
         raise _refusal(case, error) from error
-
-
-def is_colour(case: Case) -> bool:
-    """Whether a file is in colour by its header. MedtlError for a file that is no DICOM file."""
-    import_dicom()
-    from pydicom import dcmread
-
-    try:
-        header = dcmread(case.path, stop_before_pixels=True)
-    except _unreadable() as error:
-        raise _refusal(case, error) from error
-    return header.get("SamplesPerPixel", 1) == 3 or header.get("PhotometricInterpretation") == "PALETTE COLOR"
 
 
 def import_dicom() -> None:

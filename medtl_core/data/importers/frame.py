@@ -24,7 +24,7 @@ class Frame:
     Attributes:
         size: pixels a side.
         fit: `pad` keeps the whole image, centred on black; `crop` keeps the central square.
-        colours: `grey` or `rgb`; None: RGB if any file is in colour, otherwise grey.
+        colours: `grey` or `rgb`; None: as the file is, and in an archive RGB if any file is in colour.
         plane: along which volumes are cut into slices, axial, coronal or sagittal.
         window: for images of more than 8 bits; None: what a DICOM file says, an error for other files.
     """
@@ -45,13 +45,10 @@ class Frame:
         if self.plane not in PLANES:
             raise MedtlError(f"--plane: found '{self.plane}', expected {' or '.join(PLANES)}")
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one image: (size, size) grey or (size, size, 3) RGB."""
-        return (self.size, self.size, 3) if self.colours == "rgb" else (self.size, self.size)
-
     def square(self, image: Image.Image, spacing: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.uint8]:
-        """A Pillow image of mode L, RGB or F (0..255) as uint8 of `shape`, resampled with anti-aliasing.
+        """A Pillow image of mode L, RGB or F (0..255) as uint8 (size, size), or RGB (size, size, 3).
+
+        It is resampled with anti-aliasing where its size differs.
 
         Args:
             spacing: height and width of a pixel, in any unit; pixels that are not square are made so first.
@@ -60,7 +57,8 @@ class Frame:
         if fitted.mode == "F":
             grey = np.clip(np.rint(np.asarray(fitted)), 0, 255).astype(np.uint8)
             fitted = Image.fromarray(grey)
-        return np.asarray(fitted.convert("RGB" if self.colours == "rgb" else "L"))
+        mode = {"grey": "L", "rgb": "RGB", None: fitted.mode}[self.colours]
+        return np.asarray(fitted if fitted.mode == mode else fitted.convert(mode))
 
     def square_mask(self, mask: Image.Image, spacing: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.uint8]:
         """A mask of mode L as uint8 (size, size), by the nearest pixel; no new values appear."""
@@ -70,6 +68,8 @@ class Frame:
 
     def _fit(self, image: Image.Image, method: Image.Resampling) -> Image.Image:
         side = (self.size, self.size)
+        if image.size == side:
+            return image
         return ImageOps.pad(image, side, method) if self.fit == "pad" else ImageOps.fit(image, side, method)
 
 

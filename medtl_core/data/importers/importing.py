@@ -1,13 +1,11 @@
 """From a listing of cases to an archive on disk, in parallel and in bounded memory."""
 
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +16,10 @@ from medtl_core.data.archives.archive import Archive, write_archive
 from medtl_core.data.importers.cases import Case, Listing, Picture, Problems, require_valid
 from medtl_core.data.importers.frame import Frame
 from medtl_core.data.importers.parallel import in_order
+from medtl_core.data.importers.pixels import PixelFile
 from medtl_core.data.importers.reading import reader_of
 from medtl_core.errors import MedtlError
-from medtl_core.files import PART, one_line
-
-MASK_NAMES = ("background", "foreground")
+from medtl_core.files import one_line
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,13 @@ def import_archive(
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         # On values that break the standard here or there and are read all the same.
         warnings.filterwarnings("ignore", module="pydicom")
-        frame, colours = _with_colours(cases, frame, problems, workers, progress)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             with (
-                tempfile.TemporaryFile(dir=out.parent, prefix=PART) as images,
-                tempfile.TemporaryFile(dir=out.parent, prefix=PART) as masks,
+                PixelFile(out.parent, frame.size, frame.colours == "rgb") as images,
+                PixelFile(out.parent, frame.size) as masks,
             ):
-                table = _Table(images, masks)
+                table = _Table(images, masks, listing)
                 results = in_order(
                     lambda case: reader_of(case.path).read(case, frame), cases, workers, progress, "read"
                 )
@@ -88,7 +84,7 @@ def import_archive(
                             problems.add(result)
                         else:
                             table.add(case, result)
-                archive = table.archive(out.stem, listing, frame, (*colours, *_left_out(problems)))
+                archive = table.archive(out.stem, frame, _left_out(problems))
                 write_archive(archive, out)
         except OSError as error:
             raise MedtlError(
@@ -106,58 +102,79 @@ def import_archive(
 class _Table:
     """The columns of the archive as they grow; pixels go to the disk at once."""
 
-    def __init__(self, images: IO[bytes], masks: IO[bytes]) -> None:
+    def __init__(self, images: PixelFile, masks: PixelFile, listing: Listing) -> None:
         self.images, self.masks = images, masks
+        self.listing = listing
         self.cases: list[Case] = []
+        self.labels: list[str] = []
         self.positions: list[int] = []
         self.remarks = Counter[str]()
         self.patients: list[str] = []
         self.numbers: dict[str, int] = {}
         self.headers = False
-        self.dropped = 0
+        self.dropped = self.coloured = 0
 
     def add(self, case: Case, pictures: Sequence[Picture]) -> None:
+        self.coloured += any(picture.pixels.ndim == 3 for picture in pictures)
         for picture in pictures:
-            self.images.write(picture.pixels.tobytes())
+            self.images.add(picture.pixels)
             if picture.mask is not None:
-                self.masks.write(picture.mask.tobytes())
+                self.masks.add(picture.mask)
             self.cases.append(case)
+            self.labels.append(self._label(case, picture))
             self.positions.append(picture.position)
             self.dropped += picture.dropped
             self.headers |= picture.patient is not None
             self.remarks.update(picture.remarks)
             self.patients.append(case.patient or self._number(picture.patient or ""))
 
-    def archive(self, name: str, listing: Listing, frame: Frame, notes: Sequence[str]) -> Archive:
-        present = {case.label for case in self.cases}
-        if missing := [each for each in listing.class_names if each not in present]:
+    def archive(self, name: str, frame: Frame, notes: Sequence[str]) -> Archive:
+        listing = self.listing
+        number = {label: index for index, label in enumerate(listing.class_names)}
+        if missing := [each for each in listing.class_names if each not in self.labels]:
             raise MedtlError(
                 f"{name}: found no image that can be read in class '{missing[0]}', expected at least one of "
                 "each class; repair the files or remove the class"
             )
-        n, side = len(self.cases), (frame.size, frame.size)
-        number = {label: index for index, label in enumerate(listing.class_names)}
+        n = len(self.cases)
         masked = bool(self.cases[0].masks)
         return Archive(
             name=name,
-            images=_on_disk(self.images, (n, *frame.shape)),
-            labels=np.array([number[case.label] for case in self.cases], np.int64),
+            images=self.images.array(),
+            labels=np.array([number[label] for label in self.labels], np.int64),
             class_names=listing.class_names,
             groups=np.array(self.patients) if any(self.patients) else None,
             domains=self._column("site"),
-            masks=_on_disk(self.masks, (n, *side)) if masked else None,
-            mask_names=MASK_NAMES if masked else (),
+            masks=self.masks.array() if masked else None,
+            mask_names=listing.mask_names if masked else (),
             splits=self._column("split"),
             metadata=self._metadata(),
             provenance=(
                 *listing.notes,
                 *_frame_notes(frame),
+                self._colours(frame),
                 *notes,
                 *([f"left out: {self.dropped} empty slices"] if self.dropped else []),
                 *(f"{count} of {n} images: {remark}" for remark, count in sorted(self.remarks.items())),
                 f"imported by medtl {__version__}",
             ),
         )
+
+    def _colours(self, frame: Frame) -> str:
+        if frame.colours is not None:
+            return f"colours: {frame.colours}, as asked for"
+        files = len({case.name for case in self.cases})
+        return (
+            f"colours: RGB, as {self.coloured} of {files} files are in colour"
+            if self.coloured
+            else ("colours: grey, as all files are")
+        )
+
+    def _label(self, case: Case, picture: Picture) -> str:
+        if not self.listing.labelled_by_masks or picture.mask is None:
+            return case.label
+        counts = np.bincount(picture.mask.ravel(), minlength=2)
+        return self.listing.mask_names[int(counts[1:].argmax()) + 1 if counts[1:].any() else 0]
 
     def _number(self, patient: str) -> str:
         """A number for a patient of a file's header: what the header calls a person enters no archive."""
@@ -180,11 +197,6 @@ class _Table:
         return columns
 
 
-def _on_disk(file: IO[bytes], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    file.flush()
-    return np.memmap(file, np.uint8, "r", shape=shape)
-
-
 def _with_masks_throughout(cases: Sequence[Case], problems: Problems) -> tuple[Case, ...]:
     """The cases, those without a mask taken out where others have one: no mask is no empty mask."""
     if not any(case.masks for case in cases):
@@ -198,20 +210,6 @@ def _with_masks_throughout(cases: Sequence[Case], problems: Problems) -> tuple[C
                 )
             )
     return tuple(case for case in cases if case.masks)
-
-
-def _with_colours(
-    cases: Sequence[Case], frame: Frame, problems: Problems, workers: int | None, progress: bool
-) -> tuple[Frame, list[str]]:
-    """The frame with its colours decided, by the headers of all files where nothing was asked for."""
-    if frame.colours is not None:
-        return frame, [f"colours: {frame.colours}, as asked for"]
-    found = in_order(lambda case: reader_of(case.path).is_colour(case), cases, workers, progress, "headers")
-    # A file that cannot be read is met again, and told of, when it is decoded.
-    count = sum(result is True for _, result in found)
-    if not count:
-        return replace(frame, colours="grey"), ["colours: grey, as all files are"]
-    return replace(frame, colours="rgb"), [f"colours: RGB, as {count} of {len(cases)} files are in colour"]
 
 
 def _frame_notes(frame: Frame) -> list[str]:

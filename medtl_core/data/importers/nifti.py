@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medtl_core.data.importers.cases import Case, Listing, Picture, Problems
+from medtl_core.data.importers.decode import mask_classes
 from medtl_core.data.importers.folders import list_folders
 from medtl_core.data.importers.frame import PLANES, Frame
 from medtl_core.data.importers.window import EXAMPLES, Window, to_grey
@@ -46,7 +47,7 @@ def list_volumes(
 
 
 def read_nifti(case: Case, frame: Frame) -> list[Picture]:
-    """The slices of a volume along `frame.plane`, uint8 of `frame.shape`, with its mask's.
+    """The slices of a volume along `frame.plane`, squares of uint8 as `frame` says, with its mask's.
 
     The volume is turned to the axes of the patient (RAS+). Axial slices show the front on top, the others the
     head; axial and coronal ones show the patient's right on the left, sagittal ones the front. Slices of one
@@ -77,11 +78,6 @@ def read_nifti(case: Case, frame: Frame) -> list[Picture]:
         raise MedtlError(f"{case.name}: found a volume of empty slices alone, expected an image; remove it")
     empty = values.shape[PLANES[frame.plane]] - len(pictures)
     return [replace(pictures[0], dropped=empty), *pictures[1:]]
-
-
-def is_colour(case: Case) -> bool:
-    """False: volumes are grey, and those of colours are refused when they are read."""
-    return False
 
 
 def import_nifti() -> None:
@@ -135,7 +131,10 @@ def _joined_mask(case: Case, volume: "Nifti1Image") -> NDArray[np.uint8]:
                 f"mask {path.name}: found {mask.shape[:3]} voxels or another place in space, expected the "
                 f"{volume.shape[:3]} of its volume; resample it"
             )
-        joined |= values_of(mask) > 0
+        try:
+            joined = np.maximum(joined, mask_classes(values_of(mask), case.mask_values))
+        except MedtlError as error:
+            raise MedtlError(f"mask {path.name}: {error}") from error
     return joined
 
 

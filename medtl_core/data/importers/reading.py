@@ -1,10 +1,10 @@
-"""Which reader a file is read by: Pillow, pydicom or nibabel, by the end of its name."""
+"""Which reader a file is read by: Pillow, pydicom, nibabel or h5py, by the end of its name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medtl_core.data.importers import decode, dicom, nifti
+from medtl_core.data.importers import decode, dicom, matlab, nifti
 from medtl_core.data.importers.cases import Case, Picture
 from medtl_core.data.importers.frame import Frame
 
@@ -16,24 +16,25 @@ class Reader:
     Attributes:
         name: what the archive's provenance calls it.
         read: a case and a frame to its pictures; MedtlError with the case's name.
-        is_colour: whether a case is in colour, by its header; MedtlError with the case's name.
     """
 
     name: str
     read: Callable[[Case, Frame], list[Picture]]
-    is_colour: Callable[[Case], bool]
 
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-IMAGES = Reader("Pillow", decode.decode, decode.is_colour)
-NIFTI = Reader("nibabel", nifti.read_nifti, nifti.is_colour)
-DICOM = Reader("pydicom", dicom.read_dicom, dicom.is_colour)
+IMAGES = Reader("Pillow", decode.decode)
+NIFTI = Reader("nibabel", nifti.read_nifti)
+MATLAB = Reader("h5py", matlab.read_matlab)
+DICOM = Reader("pydicom", dicom.read_dicom)
 
 
 def reader_of(path: Path) -> Reader:
     """The reader for a file; a name without a known suffix may be that of a DICOM file."""
     if nifti.is_nifti(path):
         return NIFTI
+    if matlab.is_matlab(path):
+        return MATLAB
     return IMAGES if path.suffix.lower() in decode.SUFFIXES else DICOM
 
 

@@ -13,6 +13,8 @@ from medtl_core.data.importers.scan import scan
 from medtl_core.errors import MedtlError
 
 UNKNOWN_SITE = "unknown"
+# From columns and rows of a table to those that are read, and sentences about the change.
+Prepare = Callable[[list[str], list[Row]], tuple[list[str], list[Row], list[str]]]
 
 
 def list_table(
@@ -24,6 +26,7 @@ def list_table(
     keep: Sequence[str] = (),
     delimiter: str | None = None,
     encoding: str | None = None,
+    prepare: Prepare | None = None,
 ) -> Listing:
     """The cases that the rows of a table name.
 
@@ -34,6 +37,7 @@ def list_table(
         columns: what the columns say; None guesses all of them.
         keep: further columns that become metadata, as text.
         delimiter, encoding: as `read_rows`.
+        prepare: changes the table of a publisher that is no list of images with one label each.
 
     Raises:
         MedtlError: as `read_rows`, `Columns.resolved` and `scan`, fewer than two classes; and rows without an
@@ -41,6 +45,9 @@ def list_table(
             two files could be, a split that is none, unless `problems` keeps them.
     """
     names, rows, notes = read_rows(table, problems, delimiter, encoding)
+    if prepare is not None:
+        names, rows, changes = prepare(names, rows)
+        notes += changes
     where, said = (columns or Columns()).resolved(names, table.name)
     if lacking := [name for name in keep if name not in names]:
         raise MedtlError(f"--keep {lacking[0]}: found no such column in {table.name}")

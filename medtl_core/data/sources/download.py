@@ -88,6 +88,7 @@ class ResumingDownloader:
 def download(url: str, path: Path, md5: str, *, progress: bool = True) -> Path:
     """Download `url` to `path` unless a file with this MD5 is there already.
 
+    Without an MD5 ("") a file at `path` is taken as it is, and what comes is not checked beyond its length.
     An interrupted download leaves `.NAME.part` beside `path`, from which the next call goes on.
 
     Raises:
@@ -101,7 +102,13 @@ def download(url: str, path: Path, md5: str, *, progress: bool = True) -> Path:
     part = path.with_name(f".{path.name}.part")
     fetcher = ResumingDownloader(part, progress)
     try:
-        pooch.retrieve(url, known_hash=f"md5:{md5}", fname=path.name, path=path.parent, downloader=fetcher)
+        pooch.retrieve(
+            url,
+            known_hash=f"md5:{md5}" if md5 else None,
+            fname=path.name,
+            path=path.parent,
+            downloader=fetcher,
+        )
     except requests.HTTPError as error:
         status = f"{error.response.status_code} {error.response.reason}"
         raise MedtlError(

@@ -3,18 +3,20 @@
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from made_up_images import case, noise, refused, save
 from PIL import Image, ImageCms
 
-from medtl_core.data.importers.decode import decode, is_colour
+from medtl_core.data.importers.decode import decode
 from medtl_core.data.importers.frame import Frame
 from medtl_core.data.importers.window import Window
 
 GREY = Frame(12, colours="grey")
 RGB = Frame(12, colours="rgb")
+AS_IT_IS = Frame(12)
 
 
 def pixels(path, frame=GREY):
@@ -30,7 +32,7 @@ def test_a_grey_image_of_the_right_size_is_not_changed(tmp_path, suffix):
     path = save(tmp_path / f"a{suffix}", noise())
     np.testing.assert_array_equal(pixels(path), noise())
     np.testing.assert_array_equal(pixels(path, RGB), np.repeat(noise()[..., None], 3, -1))
-    assert not is_colour(case(path))
+    assert pixels(path, AS_IT_IS).shape == (12, 12)
 
 
 def test_a_colour_image_is_not_changed_and_grey_is_its_luma(tmp_path):
@@ -39,7 +41,7 @@ def test_a_colour_image_is_not_changed_and_grey_is_its_luma(tmp_path):
     luma = noise(channels=3) @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
     np.testing.assert_allclose(pixels(path), luma, atol=1)
     assert remarks(path) == ("colour made grey",)
-    assert is_colour(case(path))
+    assert pixels(path, AS_IT_IS).shape == (12, 12, 3)
 
 
 @pytest.mark.parametrize("colours", ["grey", "rgb"])
@@ -54,7 +56,7 @@ def test_a_palette_is_resolved(tmp_path, colours):
     expected = np.array(entries, np.uint8)[noise() % 4]
     frame = Frame(12, colours=colours)
     np.testing.assert_array_equal(pixels(path, frame), expected[..., 0] if colours == "grey" else expected)
-    assert is_colour(case(path)) == (colours == "rgb")
+    assert pixels(path, AS_IT_IS).ndim == (3 if colours == "rgb" else 2)
 
 
 @pytest.mark.parametrize("grey", [True, False])
@@ -190,7 +192,6 @@ def test_a_file_cut_short_is_refused(tmp_path, suffix, kept):
 def test_text_and_a_missing_file_are_refused(tmp_path):
     (tmp_path / "a.png").write_text("no image")
     assert "cannot read" in refused(decode, case(tmp_path / "a.png"), GREY)
-    assert "cannot read" in refused(is_colour, case(tmp_path / "a.png"))
     assert "No such file" in refused(decode, case(tmp_path / "b.png"), GREY)
 
 
@@ -243,3 +244,27 @@ def test_a_frame_that_is_none_is_refused(wrong):
 def test_pixels_that_are_not_square_are_made_so():
     image = Image.fromarray(np.full((12, 6), 200, np.uint8))
     np.testing.assert_array_equal(Frame(12).square(image, (1.0, 2.0)), np.full((12, 12), 200))
+
+
+def test_a_box_cuts_the_image_and_its_mask(tmp_path):
+    pixels, mask = noise(20, 30), np.zeros((20, 30), np.uint8)
+    mask[4:9, 6:10] = 255
+    path, mask_path = save(tmp_path / "a.png", pixels), save(tmp_path / "m.png", mask)
+    boxed = replace(case(path, [mask_path]), box=(5, 3, 17, 15))
+    (picture,) = decode(boxed, Frame(12, colours="grey"))
+    np.testing.assert_array_equal(picture.pixels, pixels[3:15, 5:17])
+    np.testing.assert_array_equal(picture.mask, mask[3:15, 5:17] > 0)
+    # What lies outside is left out, and not made up of black.
+    (picture,) = decode(replace(case(path), box=(24, 14, 99, 99)), Frame(6, colours="grey"))
+    np.testing.assert_array_equal(picture.pixels, pixels[14:, 24:])
+    assert "expected an area" in refused(decode, replace(case(path), box=(30, 0, 40, 9)), Frame(6))
+
+
+def test_masks_of_several_classes_keep_their_order(tmp_path):
+    mask = np.random.default_rng(0).choice(np.array([0, 128, 255], np.uint8), (12, 12))
+    path, mask_path = save(tmp_path / "a.png", noise()), save(tmp_path / "m.png", mask)
+    classes = replace(case(path, [mask_path]), mask_values=(0, 128, 255))
+    (picture,) = decode(classes, Frame(12, colours="grey"))
+    np.testing.assert_array_equal(picture.mask, np.array([0, 1, 2])[mask // 127])
+    strange = replace(classes, mask_values=(0, 255))
+    assert "m.png: found the value 128, expected 0, 255 alone" in refused(decode, strange, Frame(12))

@@ -1,6 +1,8 @@
 """The import as a whole: all or nothing, in order, in bounded memory."""
 
 import errno
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from made_up_images import noise, refused, save
 
 from medtl_core.data.archives.archive import read_archive
-from medtl_core.data.importers import importing
+from medtl_core.data.importers import importing, pixels
 from medtl_core.data.importers.cases import Problems
 from medtl_core.data.importers.folders import list_folders
 from medtl_core.data.importers.frame import Frame
@@ -112,6 +114,39 @@ def test_memory_stays_below_the_images(tmp_path):
     assert peaks[1] < peaks[0] + 80 * 512 * 512 / 8
 
 
+PEAK = """
+import sys
+from pathlib import Path
+from medtl_core.data.importers.cases import Case, Listing, Problems
+from medtl_core.data.importers.frame import Frame
+from medtl_core.data.importers.importing import import_archive
+
+n, folder = int(sys.argv[1]), Path(sys.argv[2])
+cases = tuple(Case(folder / "ab"[i % 2] / f"{i % 2}.bmp", f"{i}", "ab"[i % 2]) for i in range(n))
+listing = Listing(cases, ("a", "b"), ("made up",))
+import_archive(listing, Frame(512), folder / f"{n}.npz", Problems(), workers=1)
+# Not ru_maxrss: it begins with that of the process that started this one.
+(line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+print(int(line.split()[1]) / 1024)
+"""
+
+
+def resident(n, folder):
+    """Peak of the resident memory in MB of an import of n images of 512 px, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, str(n), folder], capture_output=True, check=True, text=True
+    )
+    return float(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pages_that_are_mapped_from_the_disk_do_not_stay_in_memory(tmp_path):
+    """600 images of 512 px are 157 MB."""
+    for i in range(2):
+        save(tmp_path / "ab"[i] / f"{i}.bmp", noise(8, 8, seed=i))
+    assert resident(600, tmp_path) < resident(100, tmp_path) + 60
+
+
 class Counted(list):
     """A list that counts how many of its items were taken."""
 
@@ -135,3 +170,46 @@ def test_items_come_in_order_with_their_errors_and_few_run_ahead():
     assert (first[0], str(first[1])) == (0, "0")
     assert items.taken == 8  # four for each worker
     assert [(item, value) for item, value in results if item % 5] == [(i, i / 2) for i in range(40) if i % 5]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_grey_images_before_and_after_the_first_in_colour_become_rgb(source, out, workers, monkeypatch):
+    monkeypatch.setattr(pixels, "_PIECE", 100)  # bytes, no whole image of 144
+    save(source / "a" / "3.png", noise(channels=3, seed=3))
+    (source / "b" / "3.png").unlink()
+    done = imported(source, out, workers=workers)
+    assert "colours: RGB, as 1 of 6 files are in colour" in done.notes
+    archive = read_archive(out)
+    assert archive.images.shape == (6, 12, 12, 3)
+    for image, name in zip(archive.images, archive.metadata["file"].tolist(), strict=True):
+        seed = int(name[2])
+        expected = noise(channels=3, seed=3) if seed == 3 else np.repeat(noise(seed=seed)[..., None], 3, -1)
+        np.testing.assert_array_equal(image, expected)
+
+
+STOPPED = """
+import resource, sys
+from pathlib import Path
+from medtl_core.data.importers.cases import Problems
+from medtl_core.data.importers.folders import list_folders
+from medtl_core.data.importers.frame import Frame
+from medtl_core.data.importers.importing import import_archive
+from medtl_core.errors import MedtlError
+
+source, out, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+problems = Problems(keep_going=True)
+try:
+    import_archive(list_folders(source, problems), Frame(512), out, problems)
+except MedtlError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_is_one_line(source, out):
+    """6 images of 512 px are 1.5 MiB, of which 1 MiB is written."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, source, out, str(1 << 20)], capture_output=True, check=True, text=True
+    )
+    assert done.stdout == f"{out}: cannot be written (File too large); free space or choose another folder\n"
+    assert list(out.parent.iterdir()) == []

@@ -8,6 +8,7 @@ from medtl_core.data.archives.archive import read_archive
 from medtl_core.data.importers import importing
 from medtl_core.data.importers.cases import Problems
 from medtl_core.data.importers.columns import Columns
+from medtl_core.data.importers.csv_rows import read_rows
 from medtl_core.data.importers.folders import NO_PATIENTS
 from medtl_core.data.importers.frame import Frame
 from medtl_core.data.importers.importing import import_archive
@@ -189,3 +190,11 @@ def test_a_kept_column_with_nearly_a_key_of_the_archive_is_refused_before_images
     write(images, [("image_id", "dx", "Patient ID"), ("a", "p", "1"), ("b", "q", "2")])
     listing = listed(images, Columns(patient=""), keep=["Patient ID"])
     assert "did you mean groups" in refused(import_archive, listing, Frame(12), images / "x.npz", Problems())
+
+
+def test_empty_columns_without_a_name_at_the_end_are_left_out(images):
+    plain = read_rows(write(images), Problems())
+    ends = [(*row, "", "") for row in ROWS]
+    assert read_rows(write(images, ends), Problems()) == plain
+    ends[2] = (*ROWS[2], "", "x")
+    assert "a column without a name" in refused(read_rows, write(images, ends), Problems())

@@ -1,0 +1,86 @@
+"""What an import costs beyond decoding its files, measured in one run."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import joblib
+import numpy as np
+from PIL import Image
+
+from medtl_core.data.importers.cases import Problems
+from medtl_core.data.importers.folders import list_folders
+from medtl_core.data.importers.frame import Frame
+from medtl_core.data.importers.importing import import_archive
+
+SIZE = 224  # pixels, of the files and of the archive
+COARSE = 28  # pixels of the random field that is enlarged to a file
+GRAIN = 4.0  # standard deviation of the noise on it, grey values
+QUALITY = 90  # of JPEG
+TARGET = 1.5
+
+
+def run(rounds: int = 3, images: int = 1000) -> list[dict[str, str | int | float]]:
+    """Seconds of `import_archive` over those of decoding the same files with Pillow, on all cores.
+
+    The files are grey JPEG of 224 px, smooth with a grain, and the archive has their size: nothing is
+    resampled, so that all that the import adds is seen. Both use as many threads as there are cores and take
+    turns; `ratio` is that of their medians over `rounds`. Also given: images per second of both, threads,
+    and the ratio that is allowed (`target`).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder, "source"), Path(folder, "bench.npz")
+        paths = _draw(source, images)
+        threads = joblib.cpu_count()
+
+        def whole() -> None:
+            problems = Problems()
+            import_archive(list_folders(source, problems), Frame(SIZE), out, problems, workers=threads)
+            out.unlink()
+
+        def bare() -> None:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(_decoded, paths):
+                    pass
+
+        seconds: dict[Callable[[], None], list[float]] = {bare: [], whole: []}
+        for turn in range(rounds + 1):
+            for job in seconds:
+                started = time.perf_counter()
+                job()
+                if turn:  # the first turn warms up
+                    seconds[job].append(time.perf_counter() - started)
+    bare_seconds, import_seconds = (statistics.median(seconds[job]) for job in (bare, whole))
+    return [
+        {
+            "name": f"import JPEG {SIZE} px",
+            "ratio": import_seconds / bare_seconds,
+            "of": "times the seconds of bare decoding",
+            "cost": True,
+            "target": TARGET,
+            "images_per_second": images / import_seconds,
+            "bare_images_per_second": images / bare_seconds,
+            "threads": threads,
+            "device": "cpu",
+        }
+    ]
+
+
+def _decoded(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def _draw(source: Path, images: int) -> Sequence[Path]:
+    rng = np.random.default_rng(0)
+    paths = [source / ("normal", "other")[i % 2] / f"{i}.jpg" for i in range(images)]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        coarse = Image.fromarray(rng.integers(0, 256, (COARSE, COARSE), np.uint8))
+        smooth = np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+        grainy = np.clip(smooth + rng.normal(0, GRAIN, smooth.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(grainy).save(path, quality=QUALITY)
+    return paths
