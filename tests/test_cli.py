@@ -334,18 +334,21 @@ def test_bench(medtl, monkeypatch):
         }
     ]
     maps = [rows[0] | {"name": "grad_cam x", "ratio": 22.0, "target": 10.0, "of": "times as fast in a batch"}]
+    games = [rows[0] | {"name": "train_gan z"}]
     # These stand in for the real ones, which train.
-    for room, measured in (("training", rows), ("augmentation", costs), ("explanation", maps)):
+    stand_ins = {"training": rows, "augmentation": costs, "explanation": maps, "gans": games}
+    for room, measured in stand_ins.items():
         bench = SimpleNamespace(run=lambda measured=measured: measured)
         monkeypatch.setitem(sys.modules, f"medtl_core.{room}.bench", bench)
     assert medtl("bench") == (
         0,
         "fit x: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n"
         "augmentation y: 0.11 of a training step (target at most 0.15), 900 images/s, 2 threads, cpu\n"
-        "grad_cam x: 22.00 times as fast in a batch (target 10.0), 50 images/s, 2 threads, cpu\n",
+        "grad_cam x: 22.00 times as fast in a batch (target 10.0), 50 images/s, 2 threads, cpu\n"
+        "train_gan z: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n",
         "",
     )
-    assert json.loads(medtl("bench", "--json")[1]) == rows + costs + maps
+    assert json.loads(medtl("bench", "--json")[1]) == rows + costs + maps + games
 
 
 def test_a_closed_pipe_is_no_error_message():

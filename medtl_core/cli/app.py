@@ -47,12 +47,13 @@ def start(
 
 @app.command()
 def bench(json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
-    """Measure the training loop, augmentation and explanations against what they are bounded by."""
+    """Measure training loops, augmentation and explanations against what they are bounded by."""
     from medtl_core.augmentation.bench import run as measure_augmentation
     from medtl_core.explanation.bench import run as measure_explanation
+    from medtl_core.gans.bench import run as measure_gans
     from medtl_core.training.bench import run as measure_loop
 
-    rows = measure_loop() + measure_augmentation() + measure_explanation()
+    rows = measure_loop() + measure_augmentation() + measure_explanation() + measure_gans()
     if json:
         print(json_text.dumps(rows, indent=1))
         return
