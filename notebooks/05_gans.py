@@ -578,7 +578,7 @@ for metric in ("kid_share", "probe_auroc"):
 # all columns are alike; place and size of the body come before its texture, and the texture before the lesion.
 
 # %% tags=["nbval-ignore-output"]
-if "realism" in studies and archive.synthetic:  # pictures of patients are not kept in a notebook
+if "realism" in studies:
     drawn = made_by("dcgan", first_seed)
     rows = {f"step {name.split()[1]}": images for name, images in drawn.items() if name.startswith("film")}
     rows = {name: torch.from_numpy(images) for name, images in rows.items()}
@@ -615,7 +615,7 @@ for found in (realities, show.reference_records(NOTEBOOK, "realism")):
     if found is not None:
         means = found.pivot_table(index=["dataset", "arm"], columns="metric", values="value")
         display(means[["precision", "recall", "copied_share"]].rename(index=LABELS, columns=LABELS).round(2))
-if "realism" in studies and archive.synthetic:
+if "realism" in studies:
     encode = gans.quality.backbone_features(judge(first_seed))
     train = values(pixels("train", first_seed))
     made = torch.from_numpy(drawn["images"][:10]).to(device)

@@ -75,7 +75,7 @@ def _bare_step(
     g_optimiser: torch.optim.Optimizer,
     d_optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Algorithm 1 of Goodfellow et al. 2014, one step of each player; weights of D keep no gradient in G's turn."""
+    """Algorithm 1 of Goodfellow et al. 2014; D's weights keep no gradient in G's turn."""
     loss = adversarial_loss("non_saturating")
     fake = generator(z)
     d_optimiser.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""The kept generators: each loads, is a working network, and what it makes is near to what it was trained on."""
+"""The kept generators: each loads, works, and makes images like those it was trained on."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Phantoms for translation: partners share their anatomy and nothing of the scanner; lesions lie where masks say."""
+"""Phantoms for translation: partners share their anatomy; lesions lie where masks say."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def test_partners_show_the_same_patient_on_two_scanners():
     x, y = first.images.astype(float), second.images.astype(float)
     of_partners = np.abs(x - y).mean((1, 2))
     assert of_partners.min() > 5  # the scanners differ
-    # Same anatomy: an image is nearer in shape (rank correlation of pixels) to its partner than to anyone else's.
+    # Same anatomy: by the ranks of its pixels an image is nearest to its partner.
     ranks = [image.reshape(40, -1).argsort(1).argsort(1) for image in (x, y)]
     alike = np.corrcoef(*ranks)[:40, 40:]
     assert (alike.argmax(1) == np.arange(40)).mean() > 0.9
