@@ -626,8 +626,8 @@ if "realism" in studies:
 
 # %% [markdown]
 # *Is the space between two images filled?* A generator that has memorised jumps from one image to the next. Walk on a
-# line from one latent vector to another; the slider moves all walks at once. This generator comes with the package and was
-# trained four times as long.
+# line from one latent vector to another; the slider moves all walks at once. This generator comes with the package and
+# was trained for longer.
 
 # %% tags=["nbval-ignore-output"]
 gans.latent_walk(gans.kept.load("dcgan").network, seed=3)
