@@ -135,7 +135,7 @@ def _unet() -> networks.UNetGenerator:
 
 
 def _train_pix2pix() -> Made:
-    archive = draw(replace(SPECS["phantoms"], size=SIZE), SEED)
+    archive = draw(replace(SPECS["phantoms"], size=SIZE, images_per_patient=(1, 1)), SEED)
     assert archive.masks is not None
     masks, images = torch.from_numpy(archive.masks).float()[:, None], _grey(archive.images)
     discriminator = networks.PatchDiscriminator(channels=2, seed=1, layers=1, width=16)

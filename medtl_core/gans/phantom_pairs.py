@@ -30,12 +30,11 @@ def paired_scanners(n: int, size: int, seed: int) -> tuple[Archive, Archive]:
 def with_and_without_lesion(n: int, size: int, seed: int) -> Archive:
     """n phantoms without a lesion (class 0, empty masks) and n of other patients with one (class 1).
 
-    Errors as `draw`.
+    One image a patient. Errors as `draw`.
     """
-    with_lesion = draw(replace(SPECS["phantoms"], n=n, size=size, contrast=0.5), seed)
-    without = draw(
-        replace(SPECS["phantoms"], n=n, size=size, contrast=0.0, lesion_texture=0.0), seed + 1_000_003
-    )
+    spec = replace(SPECS["phantoms"], n=n, size=size, images_per_patient=(1, 1))
+    with_lesion = draw(replace(spec, contrast=0.5), seed)
+    without = draw(replace(spec, contrast=0.0, lesion_texture=0.0), seed + 1_000_003)
     assert with_lesion.groups is not None
     assert without.groups is not None
     assert with_lesion.masks is not None
