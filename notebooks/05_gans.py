@@ -568,10 +568,21 @@ def run_if(name: str, trial, arms: list[str], part_of: str = "", **options) -> p
     return None
 
 
-beside = partial(show.side_by_side, show.plot_arms, notebook=NOTEBOOK, labels=LABELS)
+def beside(
+    records: pd.DataFrame | None, metrics: list[str], name: str, plot=show.plot_arms, axis=(), **options
+) -> None:
+    """A figure for each metric, this run beside the reference; one sentence where neither holds the study."""
+    for metric in metrics:
+        shown = show.side_by_side(
+            plot, records, metric, *axis, notebook=NOTEBOOK, study=name, labels=LABELS, **options
+        )
+        display(shown)
+        if isinstance(shown, show.Prose):
+            return
+
+
 realities = run_if("realism", realism, ["adversarial", "reconstruction", "frozen", "untrained"])
-for metric in ("kid_share", "probe_auroc"):
-    display(beside(realities, metric, study="realism"))
+beside(realities, ["kid_share", "probe_auroc"], "realism")
 
 # %% [markdown]
 # *What did the generator draw on the way?* Each column is one latent vector, each row a moment of training. At first
@@ -640,7 +651,7 @@ gans.latent_walk(gans.kept.load("dcgan").network, seed=3)
 
 # %% tags=["nbval-ignore-output"]
 architectures = run_if("architecture", realism, ["dcgan", "no_norm", "dense"])
-beside(architectures, "kid_share", study="architecture")
+beside(architectures, ["kid_share"], "architecture")
 
 # %% [markdown]
 # ## Pix2Pix: from one image to another, with pairs (C046 to C048)
@@ -730,10 +741,8 @@ def structure(arm: str, seed: int) -> dict:
 
 translations = run_if("pix2pix", pix2pix, list(PIX2PIX))
 structures = run_if("structure", structure, ["translated", "real"])
-for metric in ("kid_share", "l1"):
-    display(beside(translations, metric, study="pix2pix"))
-for metric in ("dice", "label_flips"):
-    display(beside(structures, metric, study="structure"))
+beside(translations, ["kid_share", "l1"], "pix2pix")
+beside(structures, ["dice", "label_flips"], "structure")
 
 # %% [markdown]
 # For *real images* the share of changed labels is that between an image and its mirror image: how often the judge
@@ -805,7 +814,7 @@ def supplement(arm: str, seed: int) -> dict:
 
 
 supplements = run_if("supplement", supplement, ["translated", "classic"])
-beside(supplements, "auroc", study="supplement")
+beside(supplements, ["auroc"], "supplement")
 
 # %% [markdown]
 # ## CycleGAN: without pairs (C049, C050)
@@ -883,7 +892,7 @@ def partner(arm: str, seed: int, cls: str) -> dict:
 
 partners = run_if("partner", partner, ["translated", "untranslated"], data=SCANS[0],
                   factors={"cls": list(SCANS[0].class_names)}, source_domain="", target_domain="", n_test=100)  # fmt: skip
-beside(partners, "partner_error", by="cls", study="partner")
+beside(partners, ["partner_error"], "partner", by="cls")
 
 # %% tags=["nbval-ignore-output"]
 SIDES = []  # the two domains of `cycle`: archive and cases
@@ -922,8 +931,7 @@ def cycle_trial(arm: str, seed: int) -> dict:
 cycles = run_if("cycle", cycle_trial, ["cycle_0", "cycle_1", "cycle_10"], data=SIDES[0][0],
                 source_domain=cycle[0].partition(":")[2], target_domain=cycle[1].partition(":")[2],
                 n_test=len(side(0, "held", 0)))  # fmt: skip
-for metric in ("round_trip", "change"):
-    display(beside(cycles, metric, study="cycle"))
+beside(cycles, ["round_trip", "change"], "cycle")
 
 # %% [markdown]
 # ## Attention: change the lesion, leave the rest (C051, I10)
@@ -1025,9 +1033,8 @@ if "tumours" in studies and not TWO_CLASSES:
     raise errors.MedtlError(f"tumours: {dataset} has no images without a lesion; leave it out of -p studies")
 lesions = run_if("tumours", tumours, ["classic", "plain_cycle", "attention"], **OF_LESIONS)
 changes = run_if("attention", attention, ["plain_cycle", "attention"], part_of="tumours", **OF_LESIONS)
-for metric in ("auroc", "accuracy"):
-    display(beside(lesions, metric, study="tumours"))
-display(beside(changes, "outside_change", study="attention"))
+beside(lesions, ["auroc", "accuracy"], "tumours")
+beside(changes, ["outside_change"], "attention")
 
 # %% [markdown]
 # ## ACGAN: a generator that is told the class (C053)
@@ -1104,7 +1111,7 @@ def acgan_classifier(arm: str, seed: int) -> dict:
 
 
 heads = run_if("acgan_classifier", acgan_classifier, ["acgan_head", "plain_head"])
-beside(heads, "auroc", study="acgan_classifier")
+beside(heads, ["auroc"], "acgan_classifier")
 
 # %% [markdown]
 # ## The liver-lesion protocol, in small (C043, C054, I07, I08)
@@ -1161,10 +1168,8 @@ def saturation(arm: str, seed: int, copies: int) -> dict:
 
 curve = run_if("saturation", saturation, ["classic"], factors={"copies": [0, 1, 3, 7, 15, 31]})
 protocols = run_if("protocol", protocol, ["none", "classic", "classic_more", "per_class", "acgan"])
-display(show.side_by_side(show.plot_curves, curve, "accuracy", "copies", notebook=NOTEBOOK, study="saturation",
-                          labels=LABELS))  # fmt: skip
-for metric in ("accuracy", "auroc", "sensitivity", "specificity"):
-    display(beside(protocols, metric, study="protocol"))
+beside(curve, ["accuracy"], "saturation", plot=show.plot_curves, axis=("copies",))
+beside(protocols, ["accuracy", "auroc", "sensitivity", "specificity"], "protocol")
 
 # %% tags=["nbval-ignore-output"]
 STEPS = [("classic", "none"), ("per_class", "classic"), ("per_class", "classic_more"), ("per_class", "acgan")]
@@ -1217,8 +1222,7 @@ def labels(arm: str, seed: int) -> dict:
 
 
 checks = run_if("labels", labels, ["synthetic", "real"])
-for metric in ("agreement", "copied_share"):
-    display(beside(checks, metric, study="labels"))
+beside(checks, ["agreement", "copied_share"], "labels")
 
 # %% [markdown]
 # ## Verdicts
