@@ -1251,6 +1251,9 @@ show.notebook_verdicts(NOTEBOOK)
 #   differences between arms of one family are fairer than those between families.
 # - **Judges are networks too.** KID, labels and Dice are read by small networks of the same fold. Where the judge is
 #   weak, so is the figure.
+# - **Overlapping folds.** Every seed deals the patients anew, so that the interval over seeds speaks of new patients of the
+#   same source. But the folds share most of their patients, which makes it narrower than that of as many new
+#   data sets.
 # - **The counter-evidence.** Studies in which synthetic images did not help are rarely written. Newer generators, above
 #   all diffusion models, draw better; the question of the control arm stays the same.
 #
