@@ -178,6 +178,11 @@ def chosen_classes(found):
 archive = chosen_classes(whole)
 data.require_measurable(archive, domain=domain or None, published=False)
 CLASSES = archive.n_classes
+of_masks = sorted({"pix2pix", "structure", "supplement", "tumours"} & set(studies))
+if of_masks and whole.masks is None:
+    raise errors.MedtlError(
+        f"{of_masks[0]}: {dataset} has no masks, expected some; leave it out of -p studies"
+    )
 data.cards.card(whole, data.split(whole, seed=0, domain=domain or None), data.sources.card(dataset))
 
 # %% tags=["nbval-ignore-output"]
