@@ -279,7 +279,7 @@ for axis, mean in zip(axes, (-2.5, -0.5, 1.0), strict=True):
     axis.plot(grid, made, color="C1", label="generator q")
     axis.plot(grid, gans.losses.optimal_discriminator(p + 1e-12, made + 1e-12), color="C0", label="best D")
     axis.set_title(f"value {gans.losses.game_value(p + 1e-300, made + 1e-300, cell):.2f}", fontsize=10)
-    axis.set(xlim=(-6, 6), xlabel="x")
+    axis.set(xlim=(-6, 6), xticks=[-4, 0, 4], xlabel="x")
 axes[0].set_ylabel("density, probability")
 axes[2].legend(fontsize=8, loc="upper left")
 plt.tight_layout()
@@ -322,7 +322,7 @@ print("one step multiplies the distance by the root of 1 + r^2:", np.isclose(awa
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.3))
 titles = {"simultaneous": "at the same time", "turns": "in turns", "penalty": "in turns, with a penalty"}
 for axis, (how, title) in zip(axes, titles.items(), strict=True):
-    path = play(0.15, 90, how)
+    path = play(0.15, 75, how)
     axis.plot(*path.T, color="C0", linewidth=1)
     axis.plot(*path[0], "o", color="C1", label="start")
     axis.plot(0, 0, "k+", markersize=10, label="equilibrium")
