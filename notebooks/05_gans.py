@@ -1052,6 +1052,10 @@ beside(changes, ["outside_change"], "attention")
 gans.film(gans.kept.load("acgan").film)
 
 # %% [markdown]
+# The bodies are convincing. The shapes, which are the class, are hardly there: smooth, ring and stripes can barely be told
+# apart. This small generator has learnt what all classes share before it has learnt what separates them. Its images
+# look real and carry doubtful labels, which is why labels are checked apart further below.
+#
 # The survey calls ACGAN a GAN "for image classification". Its source uses it to *make* images. Still, the second head
 # does classify, and the sentence can be tested as it stands: is that head as good as the same network, trained for as many steps with
 # the class term alone?
