@@ -179,7 +179,7 @@ def _train_attention() -> Made:
     archive = with_and_without_lesion(500, SIZE, SEED)
     assert archive.masks is not None
     images, masks = _grey(archive.images), torch.from_numpy(archive.masks).float()[:, None]
-    config = loops.AttentionCycleConfig(steps=800, learning_rate=1e-3, mask_weight=10.0)
+    config = loops.AttentionCycleConfig(steps=260, learning_rate=2e-3, mask_weight=10.0)
     done = loops.train_attention_cyclegan(
         _attention_networks(), images[508:], images[8:500], config, seed=0, x_masks=masks[508:]
     )
