@@ -57,9 +57,7 @@ train_size: int = 1200  # training images at most; 20 to 100000
 test_size: int = 600  # held-out images at most; 20 to 100000
 seeds: int = 1  # random seeds, each with its own split, networks and training; 1 to 50
 first_seed: int = 0  # the first of them; 0 to 100000
-gan_steps: int = (
-    700  # steps of generator and discriminator, for each class where there is one GAN a class; 4 to 100000
-)
+gan_steps: int = 500  # steps of each GAN, of one for each class where there are several; 4 to 100000
 gan_width: int = 16  # channels of the widest map of generator and discriminator; 2 to 256
 gan_batch: int = 32  # images a step of a GAN; 4 to 512
 gan_rate: float = 0.002  # Adam's learning rate, of both networks; 0.000001 to 0.1
@@ -68,7 +66,7 @@ translation_steps: int = 600  # steps of Pix2Pix and CycleGAN; 4 to 100000
 steps: int = 400  # optimiser steps of each classifier; 8 to 100000
 learning_rate: float = 0.003  # AdamW's learning rate of the classifiers; 0.000001 to 0.1
 cycle: list[str] = ["phantoms_shift:scanner_a", "phantoms_shift:scanner_c"]  # ARCHIVE:DOMAIN twice; a source
-studies: list[str] = []  # what is measured here, the rest is shown from the reference; any
+studies: list[str] = ["realism"]  # what is measured here, the rest is shown from the reference; any
 
 # %% [markdown]
 # ## Set-up

@@ -110,10 +110,11 @@ def _clean(notebook: NotebookNode) -> list[str]:
         cell.outputs = [
             output
             for output in cell.outputs
-            if output.get("name") != "stderr" and WIDGET not in output.get("data", {})
+            if output.get("name") != "stderr" and (WIDGET not in output.get("data", {}) or PNG in output.data)
         ]
         for output in cell.outputs:
             if PNG in output.get("data", {}):
+                output.data.pop(WIDGET, None)  # the still picture stands in for it
                 output.data[PNG] = compact_png(output.data[PNG])
     return warnings
 

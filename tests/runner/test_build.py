@@ -1,5 +1,9 @@
+import base64
+import io
+
 import nbformat
 import pytest
+from PIL import Image
 
 from medtl_core.runner import build as builder
 
@@ -104,3 +108,16 @@ def test_an_unknown_name_is_one_line(project, capsys):
     assert (
         capsys.readouterr().err == f"medtl: unknown notebook '02_second' in {project}; there are: 01_first\n"
     )
+
+
+def test_the_still_picture_of_a_widget_stays_and_a_widget_alone_goes():
+    pixel = io.BytesIO()
+    Image.new("L", (2, 2)).save(pixel, "PNG")
+    still = {"image/png": base64.b64encode(pixel.getvalue()).decode(), builder.WIDGET: {"model_id": "a"}}
+    outputs = [
+        nbformat.v4.new_output("display_data", data) for data in (still, {builder.WIDGET: {"model_id": "b"}})
+    ]
+    cell = nbformat.v4.new_code_cell("slider", outputs=outputs)
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"language_info": {"name": "python"}})
+    assert builder._clean(notebook) == []
+    assert [list(output.data) for output in notebook.cells[0].outputs] == [["image/png"]]
