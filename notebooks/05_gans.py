@@ -51,7 +51,7 @@ show.statements_table("05_gans")
 # %% tags=["parameters"]
 dataset: str = "phantoms"  # archive to learn from; a data set
 domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
-classes: list[str] = []  # classes that are used, by name, empty for all of them; any
+classes: list[str] = ["all"]  # classes that are used, by name, or all; any
 image_size: int = 32  # pixels, side that images are brought to, a multiple of 4; 16 to 128
 train_size: int = 1200  # training images at most; 20 to 100000
 test_size: int = 600  # held-out images at most; 20 to 100000
@@ -162,9 +162,10 @@ whole = data.sources.load(dataset)
 
 
 def chosen_classes(found):
-    """The archive with the classes of `classes` alone, numbered from 0; all of it where none is named."""
-    names = [name for name in found.class_names if name in classes] if classes else list(found.class_names)
-    if classes and len(names) != len(classes):
+    """The archive with the classes of `classes` alone, numbered from 0."""
+    wanted = list(found.class_names) if classes == ["all"] else classes
+    names = [name for name in found.class_names if name in wanted]
+    if len(names) != len(wanted):
         raise errors.MedtlError(
             f"classes: found {classes}, expected some of {', '.join(found.class_names)}; change -p classes"
         )
