@@ -371,12 +371,14 @@ def test_bench(medtl, monkeypatch):
         }
     ]
     maps = [rows[0] | {"name": "grad_cam x", "ratio": 22.0, "target": 10.0, "of": "times as fast in a batch"}]
+    games = [rows[0] | {"name": "train_gan w"}]
     imports = [costs[0] | {"name": "import z", "ratio": 1.4, "target": 1.5, "of": "times bare decoding"}]
     # These stand in for the real ones, which train.
     for room, measured in (
         ("training", rows),
         ("augmentation", costs),
         ("explanation", maps),
+        ("gans", games),
         ("data.importers", imports),
     ):
         bench = SimpleNamespace(run=lambda measured=measured: measured)
@@ -386,10 +388,11 @@ def test_bench(medtl, monkeypatch):
         "fit x: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n"
         "augmentation y: 0.11 of a training step (target at most 0.15), 900 images/s, 2 threads, cpu\n"
         "grad_cam x: 22.00 times as fast in a batch (target 10.0), 50 images/s, 2 threads, cpu\n"
+        "train_gan w: 0.95 of the bare step rate (target 0.9), 50 images/s, 2 threads, cpu\n"
         "import z: 1.40 times bare decoding (target at most 1.5), 900 images/s, 2 threads, cpu\n",
         "",
     )
-    assert json.loads(medtl("bench", "--json")[1]) == rows + costs + maps + imports
+    assert json.loads(medtl("bench", "--json")[1]) == rows + costs + maps + games + imports
 
 
 def test_a_closed_pipe_is_no_error_message():

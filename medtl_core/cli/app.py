@@ -47,13 +47,14 @@ def start(
 
 @app.command()
 def bench(json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
-    """Measure the training loop, augmentation, explanations and imports against what bounds them."""
+    """Measure training loops, augmentation, explanations and imports against what bounds them."""
     from medtl_core.augmentation.bench import run as measure_augmentation
     from medtl_core.data.importers.bench import run as measure_import
     from medtl_core.explanation.bench import run as measure_explanation
+    from medtl_core.gans.bench import run as measure_gans
     from medtl_core.training.bench import run as measure_loop
 
-    rows = measure_loop() + measure_augmentation() + measure_explanation() + measure_import()
+    rows = measure_loop() + measure_augmentation() + measure_explanation() + measure_gans() + measure_import()
     if json:
         print(json_text.dumps(rows, indent=1))
         return

@@ -4,5 +4,9 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["loops", "losses", "networks", "quality"],
+    submodules=["kept", "loops", "losses", "networks", "quality"],
+    submod_attrs={
+        "pictures": ["LatentWalk", "film", "latent_walk"],
+        "phantom_pairs": ["paired_scanners", "with_and_without_lesion"],
+    },
 )
