@@ -47,7 +47,13 @@ def sentence_of(verdict: EntryVerdict, words: Mapping[str, str]) -> str:
 
 def _finding(result: RuleVerdict, words: Mapping[str, str]) -> str:
     if not kind_of(result.rule).has_parts and result.rule.control is None:
-        return result.reason
+        names = "|".join(re.escape(dataset) for dataset in result.datasets)
+        told = (
+            re.sub(rf"\b({names})\b", lambda m: words.get(m[0], m[0]), result.reason)
+            if names
+            else result.reason
+        )
+        return f"{_metric(result.rule, words)}: {told}"
     places = [
         (dataset, judged)
         for dataset in result.datasets.values()
