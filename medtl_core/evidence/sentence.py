@@ -47,13 +47,10 @@ def sentence_of(verdict: EntryVerdict, words: Mapping[str, str]) -> str:
 
 def _finding(result: RuleVerdict, words: Mapping[str, str]) -> str:
     if not kind_of(result.rule).has_parts and result.rule.control is None:
-        names = "|".join(re.escape(dataset) for dataset in result.datasets)
-        told = (
-            re.sub(rf"\b({names})\b", lambda m: words.get(m[0], m[0]), result.reason)
-            if names
-            else result.reason
-        )
-        return f"{_metric(result.rule, words)}: {told}"
+        reason = result.reason
+        for name in result.datasets:
+            reason = re.sub(rf"\b{re.escape(name)}\b", words.get(name, name), reason)
+        return f"{_metric(result.rule, words)}: {reason}"
     places = [
         (dataset, judged)
         for dataset in result.datasets.values()
