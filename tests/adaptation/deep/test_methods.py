@@ -1,0 +1,165 @@
+"""What every method of deep adaptation promises, and that each helps where a target is simply moved."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from domains import gaussians, moons
+
+from medtl_core.adaptation.deep import (
+    MULTI_SOURCE,
+    SINGLE_SOURCE,
+    AdaptationConfig,
+    Unlabelled,
+    combined,
+    feature_network,
+    train_source_only,
+)
+from medtl_core.errors import MedtlError
+from medtl_core.training.features import FeatureSet
+from medtl_core.training.prediction import predict
+
+QUICK = AdaptationConfig(steps=6, batch_size=16)
+SOURCE, OTHER, TARGET = moons(0, 80), moons(15, 70, seed=1), moons(30, 90, seed=2)
+NETWORK = feature_network((2,), 2, seed=0, width=16)
+METHODS = {**SINGLE_SOURCE, **MULTI_SOURCE}
+
+
+def run(name, target=TARGET, seed=0, config=QUICK, source=SOURCE, **options):
+    sources = [source, OTHER] if name in MULTI_SOURCE else source
+    return METHODS[name](NETWORK, sources, Unlabelled.of(target), None, config, seed=seed, **options)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_seed_gives_the_same_network_and_another_seed_another(name):
+    first, again, other = run(name), run(name), run(name, seed=1)
+    assert np.array_equal(predict(first.network, TARGET, None), predict(again.network, TARGET, None))
+    assert first.history == again.history
+    assert not np.array_equal(predict(first.network, TARGET, None), predict(other.network, TARGET, None))
+    assert all(np.isfinite(list(step.values())).all() for step in first.history)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_nonsense_labels_of_the_target_change_nothing_and_carrying_them_is_refused(name):
+    nonsense = FeatureSet(TARGET.features, torch.full_like(TARGET.labels, -7))
+    assert run(name, nonsense).history == run(name).history
+    sources = [SOURCE, OTHER] if name in MULTI_SOURCE else SOURCE
+    with pytest.raises(MedtlError, match=r"carries labels; expected Unlabelled\.of"):
+        METHODS[name](NETWORK, sources, TARGET, None, QUICK, seed=0)
+    assert not hasattr(Unlabelled.of(TARGET), "labels")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_network_given_stays_and_rows_keep_their_order(name):
+    before = {key: weight.clone() for key, weight in NETWORK.state_dict().items()}
+    adapted = run(name).network
+    assert NETWORK.training
+    assert not adapted.training
+    assert all(torch.equal(before[key], weight) for key, weight in NETWORK.state_dict().items())
+    turned = torch.arange(len(TARGET)).flip(0)
+    assert np.allclose(
+        predict(adapted, TARGET.select(turned), None), predict(adapted, TARGET, None)[::-1], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_target_smaller_than_a_batch_is_one_line(name):
+    with pytest.raises(MedtlError, match="5 cases in the target, expected at least one batch of 16"):
+        run(name, TARGET.select(torch.arange(5)))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_source_of_one_class_is_one_line(name):
+    one = SOURCE.select(torch.nonzero(SOURCE.labels == 1).flatten())
+    with pytest.raises(MedtlError, match="labels of class 1 alone"):
+        run(name, source=one)
+
+
+@pytest.mark.parametrize("name", MULTI_SOURCE)
+def test_one_source_and_sources_without_a_shared_class_are_refused(name):
+    method, target = MULTI_SOURCE[name], Unlabelled.of(TARGET)
+    with pytest.raises(MedtlError, match="1 source found, expected at least 2"):
+        method(NETWORK, [SOURCE], target, None, QUICK, seed=0)
+    with pytest.raises(MedtlError, match="0 source found"):
+        method(NETWORK, [], target, None, QUICK, seed=0)
+    recoded = FeatureSet(OTHER.features, OTHER.labels + 2)
+    with pytest.raises(MedtlError, match=r"source 1 has classes \[0, 1\] and source 2 \[2, 3\]"):
+        method(NETWORK, [SOURCE, recoded], target, None, QUICK, seed=0)
+
+
+def test_cases_of_another_shape_are_one_line():
+    with pytest.raises(MedtlError, match="expected one size and one kind"):
+        SINGLE_SOURCE["DAN"](NETWORK, SOURCE, Unlabelled(torch.zeros(40, 3)), None, QUICK, seed=0)
+
+
+@pytest.mark.parametrize("name", SINGLE_SOURCE)
+def test_every_method_meets_the_source_batches_of_source_only_whatever_the_target(name):
+    config = AdaptationConfig(steps=1, batch_size=16)
+    seen = []
+
+    class Watched(FeatureSet):
+        def inputs(self, index, normalisation=None):
+            seen.append(index.tolist())
+            return super().inputs(index, normalisation)
+
+    source = Watched(SOURCE.features, SOURCE.labels)
+    train_source_only(NETWORK, source, None, config, seed=3)
+    expected = seen[0]
+    seen.clear()
+    run(name, config=config, source=source, seed=3)
+    assert seen[0] == expected
+
+
+def test_batches_visit_every_case_once_before_any_twice():
+    seen = []
+
+    class Watched(FeatureSet):
+        def inputs(self, index, normalisation=None):
+            seen.extend(index.tolist())
+            return super().inputs(index, normalisation)
+
+    source = Watched(SOURCE.features, SOURCE.labels)
+    train_source_only(NETWORK, source, None, AdaptationConfig(steps=5, batch_size=16), seed=0)
+    assert sorted(seen) == list(range(80))
+
+
+def test_sources_are_combined_in_their_order():
+    both = combined([SOURCE, OTHER])
+    assert torch.equal(both.features[80:], OTHER.features)
+    assert torch.equal(both.labels, torch.cat([SOURCE.labels, OTHER.labels]))
+    with pytest.raises(MedtlError, match="expected one shape"):
+        combined([SOURCE, FeatureSet(torch.zeros(3, 4), torch.zeros(3, dtype=torch.int64))])
+
+
+def test_a_loss_that_is_not_finite_names_its_step():
+    broken = FeatureSet(SOURCE.features * float("inf"), SOURCE.labels)
+    with pytest.raises(MedtlError, match="loss is nan at step 1 of 6"):
+        train_source_only(NETWORK, broken, None, QUICK, seed=0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_gains_where_the_target_is_the_source_moved(name):
+    """Two Gaussian classes, and the same a unit further along all axes: source-only gets 3 of 4 right."""
+    config = AdaptationConfig(steps=300, batch_size=64, learning_rate=3e-3)
+    source, target = gaussians(0, 1), gaussians(1, 1, seed=1)
+    sources = [source, gaussians(-0.3, 1, seed=2)]
+    given = sources if name in MULTI_SOURCE else source
+    alone = combined(sources) if name in MULTI_SOURCE else source
+
+    def right(adapted):
+        return float((predict(adapted.network, target, None).argmax(1) == target.labels.numpy()).mean())
+
+    gains = []
+    for seed in (0, 1):
+        network = feature_network((3,), 2, seed=seed)
+        before = train_source_only(network, alone, None, config, seed=seed)
+        after = METHODS[name](network, given, Unlabelled.of(target), None, config, seed=seed)
+        gains.append(right(after) - right(before))
+    assert min(gains) > 0
+    assert np.mean(gains) > 0.05
+
+
+def test_no_file_of_the_loops_reads_target_labels():
+    folder = Path(__file__).parents[3] / "medtl_core" / "adaptation" / "deep"
+    assert not [path.name for path in folder.glob("*.py") if "target.labels" in path.read_text("utf-8")]
