@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "acquisition": ["stamp_marks"],
         "known_bayes": ["draw_known_bayes"],
         "phantoms": ["SPECS", "draw"],
+        "volumes": ["draw_volumes"],
     },
 )
