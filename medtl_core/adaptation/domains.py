@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 
 from medtl_core.errors import MedtlError
 
@@ -30,32 +29,35 @@ class Domains:
 
 @dataclass(frozen=True)
 class Reduction:
-    """Features standardised, projected on principal axes, of mean variance 1: all as found in the source."""
+    """Features centred, projected on principal axes and brought to mean variance 1: all as in the source.
 
-    scaler: StandardScaler
-    axes: PCA | None
+    One factor scales all features. With one a feature, those of ReLU networks that hardly ever fire in the
+    source would have the largest variance in the target.
+    """
+
+    mean: Array
+    axes: Array | None
     scale: float
 
     @classmethod
     def of(cls, source: Array, dimensions: int) -> "Reduction":
-        """To `dimensions` where (n, d) has more; MedtlError where n does not allow that many."""
+        """To `dimensions` where source (n, d) has more; MedtlError where n does not allow that many."""
         n, width = source.shape
         if dimensions < 1 or (width > dimensions >= n):
             raise MedtlError(
                 f"adapt: {dimensions} dimensions from {n} source cases, expected 1 to {n - 1}; take fewer"
             )
-        scaler = StandardScaler().fit(source)
-        reduced = scaler.transform(source)
-        axes = None
+        mean, axes = source.mean(axis=0), None
+        reduced = source - mean
         if width > dimensions:
-            axes = PCA(dimensions, svd_solver="full").fit(reduced)
-            reduced = axes.transform(reduced)
-        return cls(scaler, axes, float(np.sqrt(reduced.var(axis=0).mean())))
+            axes = PCA(dimensions, svd_solver="full").fit(source).components_.T
+            reduced = reduced @ axes
+        return cls(mean, axes, float(np.sqrt(reduced.var(axis=0).mean())))
 
     def __call__(self, features: Array) -> Array:
         """Features (k, d) in the reduced space (k, p)."""
-        scaled = self.scaler.transform(features)
-        return np.asarray((scaled if self.axes is None else self.axes.transform(scaled)) / self.scale)
+        centred = (features - self.mean) / self.scale
+        return np.asarray(centred if self.axes is None else centred @ self.axes)
 
 
 def checked_domains(source: ArrayLike, labels: ArrayLike, target: ArrayLike) -> Domains:

@@ -32,8 +32,9 @@ class AdaptedClassifier:
     `classes` (K,): the source's labels, sorted. `source_weights` (n,): mean 1, in the order of the source's
     rows; 1 where a method does not weigh. `diagnostics`: `source_cases`, `target_cases`, `dimensions` after
     the reduction, `mmd2_before` and `mmd2_after` (squared MMD to the target, in the reduced space and in the
-    one where the classifier works), and by method `effective_sample_size`, `largest_weight`, `components`,
-    `heterogeneity_p`, `aligned`, `target_share_<class>`.
+    one where the classifier works, not to be compared where their dimensions differ), and by method
+    `effective_sample_size`, `largest_weight`, `components`, `heterogeneity_p`, `aligned`,
+    `target_share_<class>`.
     """
 
     method: str
@@ -50,7 +51,7 @@ class AdaptedClassifier:
     def predict_proba(self, features: ArrayLike) -> Array:
         """Probabilities (k, K) of target cases (k, d), in their order and that of `classes`."""
         x = np.asarray(features, np.float64)
-        width = self._reduction.scaler.n_features_in_
+        width = len(self._reduction.mean)
         if x.ndim != 2 or x.shape[1] != width or not np.isfinite(x).all():
             raise MedtlError(f"predict_proba: features {x.shape}, expected finite ones of shape (k, {width})")
         return np.asarray(self._adjust(self._posteriors(self._reduction(x))))
@@ -72,12 +73,12 @@ def adapt(
 ) -> AdaptedClassifier:
     """A classifier for the target, from labelled source cases and unlabelled target cases.
 
-    source_features (n, d) with source_labels (n,), target_features (m, d). The features are standardised and
-    reduced to `dimensions` principal axes (none where d is not larger), both fitted on the source, so that
-    `source_only` sees nothing of the target; kernels and transport need few dimensions (KMM on 1,000 cases of
-    1,280 features is left with an effective sample size of 32). `components` is the dimension of the subspace
-    of the methods that have one. Then a logistic regression is fitted, a linear discriminant analysis in
-    `alignment_discriminant`. Nothing is chosen on target labels: there are none here.
+    source_features (n, d) with source_labels (n,), target_features (m, d), all in one unit. They are centred
+    and reduced to `dimensions` principal axes (none where d is not larger), both as found in the source, so
+    that `source_only` sees nothing of the target; kernels and transport need few dimensions (KMM on 1,000
+    cases of 1,280 features is left with an effective sample size of 32). `components` is the dimension of the
+    subspace of the methods that have one. Then a logistic regression is fitted, a linear discriminant
+    analysis in `alignment_discriminant`. Nothing is chosen on target labels: there are none here.
 
     The same seed gives the same classifier, whatever the order of the cases. Raises MedtlError for an unknown
     method, domains that are not two, features or labels that do not fit, and where a method has no solution.

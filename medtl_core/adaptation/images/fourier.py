@@ -1,4 +1,4 @@
-"""Fourier domain adaptation (Yang & Soatto 2020): the target's low-frequency amplitudes, the source's phases."""
+"""Fourier domain adaptation (Yang & Soatto 2020): low-frequency amplitudes of the target, source phases."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ Images = NDArray[np.uint8]
 
 
 def fourier_adaptation(images: Images, references: Images, *, beta: float = 0.01, seed: int) -> Images:
-    """Images (N, H, W) or (N, H, W, 3), each with the low-frequency amplitudes of one of the references (M, ...).
+    """Images (N, H, W) or (N, H, W, 3), each with the low-frequency amplitudes of one reference of (M, ...).
 
     Within floor(`beta` min(H, W)) of frequency 0 in both directions, amplitudes come from the reference that
     `seed` draws, phases stay (Yang & Soatto 2020, eq. 3). Below one step (`beta` min(H, W) < 1) only the mean

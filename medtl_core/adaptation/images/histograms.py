@@ -9,11 +9,11 @@ Images = NDArray[np.uint8]
 
 
 def match_histograms(images: Images, references: Images) -> Images:
-    """Images (N, H, W) or (N, H, W, 3) with, per channel, the grey values of all `references` (M, ...) together.
+    """Images (N, H, W) or (N, H, W, 3) with, per channel, the histogram of all references (M, ...) together.
 
-    A value of cumulative share q becomes the references' value of share q, interpolated (Gonzalez & Woods,
-    section 3.3), as in scikit-image; here one table of 256 values an image. Every image gets the same histogram,
-    so that differences of brightness between images, also those between classes, are lost.
+    A value of cumulative share q becomes the references' value of share q, interpolated as in scikit-image,
+    by one table of 256 values an image. Every image gets the same histogram: differences of brightness
+    between images are lost, also those between classes.
     MedtlError for other types and shapes; sizes may differ.
     """
     check_images("match_histograms", images, references, colour=False, one_size=False)

@@ -28,6 +28,6 @@ def check_images(method: str, images: Images, references: Images, *, colour: boo
     if one_size and images.shape[1:3] != references.shape[1:3]:
         height, width = references.shape[1:3]
         raise MedtlError(
-            f"{method}: images of {images.shape[1]} x {images.shape[2]} px, references of {height} x {width}; "
-            "bring both to one size"
+            f"{method}: images of {images.shape[1]} x {images.shape[2]} px, references of "
+            f"{height} x {width}; bring both to one size"
         )

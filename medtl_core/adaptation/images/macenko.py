@@ -55,8 +55,8 @@ class Stain:
 def macenko_normalisation(images: Images, references: Images) -> Images:
     """RGB images (N, H, W, 3) in the stain of the references (M, H, W, 3).
 
-    Each image's amounts of its own stains (`Stain.of`), scaled so that their 99th percentiles are those of the
-    references, are shown in the references' stains. Errors as `Stain.of`, naming the image; sizes may differ.
+    Each image's amounts of its own stains (`Stain.of`) are scaled to the references' 99th percentiles and
+    shown in the references' stains. Errors as `Stain.of`, naming the image; sizes may differ.
     """
     check_images("macenko_normalisation", images, references, colour=True, one_size=False)
     wanted = Stain.of(references)

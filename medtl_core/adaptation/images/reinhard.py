@@ -11,10 +11,10 @@ Array = NDArray[np.float64]
 
 
 def reinhard_normalisation(images: Images, references: Images) -> Images:
-    """RGB images (N, H, W, 3) with, per Lab channel, the mean and standard deviation of the references (M, ...).
+    """RGB images (N, H, W, 3) with the references' (M, H, W, 3) mean and standard deviation per Lab channel.
 
-    (x - mean) std_ref / std + mean_ref per image, the references' pixels taken together (Reinhard et al. 2001,
-    eq. 10 and 11), in CIELAB as is usual for stain, where the paper has the lab space of Ruderman. A channel that
+    (x - mean) std_ref / std + mean_ref per image, the references' pixels taken together (Reinhard et al.
+    2001, eq. 10 and 11), in CIELAB, as is usual for stain; the paper has Ruderman's lab space. A channel that
     does not vary within an image gets the mean alone. Colours that sRGB does not have are cut off. MedtlError
     for grey images and other types; sizes may differ.
     """

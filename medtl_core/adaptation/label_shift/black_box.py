@@ -12,12 +12,12 @@ Labels = NDArray[np.int64]
 def bbse_weights(
     source_labels: Labels, source_predictions: Labels, target_predictions: Labels, classes: int
 ) -> Array:
-    """Class weights w (K,) = q(y) / p(y) of target to source, not below 0: C w = mu (Lipton 2018, eq. 5).
+    """Class weights w (K,) = q(y) / p(y) of target to source, not below 0: C w = mu.
 
     C_ij is the share of source cases predicted i and labelled j, mu_i the share of target cases predicted i;
-    predictions (n,) and (m,) are codes 0 to K - 1. The source's must be held out, not of cases that trained.
-    p(x | y) is assumed the same in both. Raises MedtlError for a C that cannot be inverted: some class is
-    never predicted, or two are predicted alike.
+    predictions (n,) and (m,) are codes 0 to K - 1 (Lipton et al. 2018, algorithm 1). Those of the source must
+    be of cases that did not train. p(x | y) is assumed the same in both. MedtlError for a C that cannot
+    be inverted: some class is never predicted, or two are predicted alike.
     """
     cells = np.zeros((classes, classes))
     np.add.at(cells, (source_predictions, source_labels), 1 / len(source_labels))

@@ -13,9 +13,10 @@ def saerens_em(
 ) -> Array:
     """Class shares (K,) of the target, from its posteriors (m, K) under the source's shares (K,).
 
-    Saerens et al. 2002, eq. 9: adjust the posteriors to the shares, take their mean as shares, repeat until
-    no share moves by more than `tolerance`. p(x | y) is assumed the same in both domains, and the posteriors
-    calibrated. Raises MedtlError for source shares of 0 and where the shares still move after `steps`.
+    Saerens et al. 2002, section 2: adjust the posteriors to the shares, take their mean as shares, repeat
+    until no share moves by more than `tolerance`. p(x | y) is assumed the same in both domains, and the
+    posteriors calibrated. Raises MedtlError for source shares of 0 and where the shares still move after
+    `steps`.
     """
     if not source_prior.min() > 0 or posteriors.shape[1:] != source_prior.shape:
         raise MedtlError(
@@ -33,6 +34,6 @@ def saerens_em(
 
 
 def adjusted_posteriors(posteriors: Array, source_prior: Array, target_prior: Array) -> Array:
-    """P(y | x) (m, K) of the source's shares (K,), under the target's shares (K,) (Saerens 2002, eq. 4)."""
+    """P(y | x) (m, K) of the source's shares (K,), under the target's shares (K,) (Saerens 2002)."""
     scaled = posteriors * (target_prior / source_prior)
     return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))

@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from skada import SubspaceAlignmentAdapter
 
 from medtl_core.adaptation.subspace.common_space import CommonSpace, check_components
+from medtl_core.adaptation.subspace.libraries import skada
 
 Array = NDArray[np.float64]
 
@@ -17,6 +17,6 @@ def align_subspaces(source: Array, target: Array, *, components: int) -> CommonS
     """
     check_components(components, source, target)
     cases, domain = np.concatenate([source, target]), np.repeat([1, -2], [len(source), len(target)])
-    adapter = SubspaceAlignmentAdapter(n_components=components, random_state=0)
+    adapter = skada().SubspaceAlignmentAdapter(n_components=components, random_state=0)
     both = adapter.fit_transform(cases, sample_domain=domain)
     return CommonSpace(np.asarray(both[domain > 0]), lambda x: np.asarray(adapter.pca_target_.transform(x)))

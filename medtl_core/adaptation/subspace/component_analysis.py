@@ -13,13 +13,13 @@ Array = NDArray[np.float64]
 
 
 def transfer_components(
-    source: Array, target: Array, *, components: int, penalty: float = 1.0, bandwidth: float | None = None
+    source: Array, target: Array, *, components: int, penalty: float = 0.1, bandwidth: float | None = None
 ) -> CommonSpace:
     """Source (n, d) and target (m, d) -> K W, (n, q) and (m, q), K the RBF kernel to all n + m cases.
 
     W holds the leading solutions of K H K w = v (K L K + penalty I) w: variance (H centres) against the
     distance of the domains' means, L = e e' with e 1/n on the source and -1/m on the target (Pan et al. 2011,
-    eq. 8). bandwidth None: the median distance. Time grows with (n + m)^3. Raises MedtlError as
+    unsupervised form). bandwidth None: the median distance. Time grows with (n + m)^3. Raises MedtlError as
     `check_components` and for a penalty not above 0.
     """
     check_components(components, source, target)

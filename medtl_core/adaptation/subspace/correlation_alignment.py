@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from skada import CORALAdapter
 
 from medtl_core.adaptation.subspace.common_space import CommonSpace
+from medtl_core.adaptation.subspace.libraries import skada
 
 Array = NDArray[np.float64]
 
@@ -16,6 +16,6 @@ def coral(source: Array, target: Array, *, shrinkage: float | str = "auto") -> C
     towards a multiple of I by `shrinkage`, 0 to 1, or as far as Ledoit and Wolf's lemma says ("auto").
     """
     cases, domain = np.concatenate([source, target]), np.repeat([1, -2], [len(source), len(target)])
-    adapter = CORALAdapter(reg=shrinkage)
+    adapter = skada().CORALAdapter(reg=shrinkage)
     both = adapter.fit_transform(cases, sample_domain=domain)
     return CommonSpace(np.asarray(both[domain > 0]), lambda x: np.asarray(x - adapter.mean_target_))

@@ -46,14 +46,14 @@ def ulsif_weights(
 
 
 def ratio_coefficients(to_source: Array, to_target: Array, penalty: float) -> Array:
-    """a (b,) = max(0, (H + penalty I)^-1 h) for kernel values (n, b) and (m, b) (Kanamori 2009, eq. 9)."""
+    """a (b,) = max(0, (H + penalty I)^-1 h) for kernel values (n, b) and (m, b) (Kanamori et al. 2009)."""
     second_moment = to_source.T @ to_source / len(to_source)
     ridge = second_moment + penalty * np.eye(len(second_moment))
     return np.asarray(np.maximum(np.linalg.solve(ridge, to_target.mean(axis=0)), 0))
 
 
 def leave_one_out_error(to_source: Array, to_target: Array, penalty: float) -> float:
-    """Mean of w(s_i)^2 / 2 - w(t_i), w fitted without s_i and t_i, for i up to min(n, m) (Kanamori, fig. 2).
+    """Mean of w(s_i)^2 / 2 - w(t_i), w fitted without s_i and t_i, for i up to min(n, m).
 
     One inverse serves all i, by Sherman and Morrison's formula.
     """

@@ -1,4 +1,4 @@
-"""Histogram matching, Reinhard, Macenko and FDA against scikit-image, moments, planted stains and NumPy's FFT."""
+"""Histogram matching, Reinhard, Macenko, FDA against scikit-image, moments, planted stains, NumPy's FFT."""
 
 import numpy as np
 import pytest

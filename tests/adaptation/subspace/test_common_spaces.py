@@ -1,5 +1,7 @@
 """Subspace alignment, TCA, CORAL and optimal transport against NumPy and SciPy."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm, subspace_angles
@@ -120,3 +122,10 @@ def test_a_subspace_needs_more_cases_than_dimensions(fit):
 def test_no_penalty_is_refused():
     with pytest.raises(MedtlError, match="penalty 0, expected above 0"):
         transfer_components(SOURCE, TARGET, components=2, penalty=0)
+
+
+@pytest.mark.parametrize(("fit", "module"), [(coral, "skada"), (optimal_transport, "ot")])
+def test_a_missing_library_is_named(fit, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MedtlError, match=r'is not installed; pip install "medtl\[adaptation\]"'):
+        fit(SOURCE, TARGET)
