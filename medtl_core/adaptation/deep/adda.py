@@ -38,7 +38,7 @@ def train_adda(
     require_adaptable([source], target, config)
     first = train_source_only(network, source, normalisation, config, seed=seed)
     source_extractor = first.network.extractor
-    with training_copy(first.network, source.labels.device, seed) as adapted:
+    with training_copy(first.network, [source], seed) as adapted:
         discriminator = DomainDiscriminator(adapted.num_features).to(source.labels.device)
         of_discriminator = Updates(discriminator.parameters(), config)
         slower = dataclasses.replace(config, learning_rate=extractor_rate * config.learning_rate)

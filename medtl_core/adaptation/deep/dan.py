@@ -22,12 +22,15 @@ def multi_kernel_mmd2(source: Tensor, target: Tensor) -> Tensor:
     """
     n, m = len(source), len(target)
     cases = torch.cat([source, target])
-    squared = (cases[:, None] - cases).square().sum(2)
+    cases = cases - cases.detach().mean(0)  # distances from a matrix product lose digits far from the origin
+    norms = cases.square().sum(1)
+    squared = (norms[:, None] + norms - 2 * cases @ cases.T).clamp(min=0)
     pairs = torch.triu_indices(n + m, n + m, offset=1)
     median = squared.detach()[pairs[0], pairs[1]].quantile(0.5)
     kernel = torch.stack([torch.exp(-squared / (2 * u * median)) for u in WIDTHS]).mean(0)
-    within_source = (kernel[:n, :n].sum() - n) / (n * (n - 1))
-    within_target = (kernel[n:, n:].sum() - m) / (m * (m - 1))
+    same = kernel.diagonal()
+    within_source = (kernel[:n, :n].sum() - same[:n].sum()) / (n * (n - 1))
+    within_target = (kernel[n:, n:].sum() - same[n:].sum()) / (m * (m - 1))
     return within_source + within_target - 2 * kernel[:n, n:].mean()
 
 
@@ -47,7 +50,7 @@ def train_dan(
     learns them. Source and target pass through the network in one batch. History: `loss`, `classification`,
     `mmd2`. Errors as `paired_batches`.
     """
-    with training_copy(network, source.labels.device, seed) as trained:
+    with training_copy(network, [source], seed) as trained:
         updates = Updates(trained.parameters(), config)
         for x_s, y_s, x_t in paired_batches(source, target, normalisation, config, seed):
             features = trained.extractor(torch.cat([x_s, x_t]))

@@ -33,7 +33,7 @@ def train_dann(
     History: `loss`, `classification`, `domain` (log 2 = 0.693 where the discriminator can tell nothing).
     Errors as `paired_batches`.
     """
-    with training_copy(network, source.labels.device, seed) as trained:
+    with training_copy(network, [source], seed) as trained:
         discriminator = DomainDiscriminator(trained.num_features).to(source.labels.device)
         updates = Updates([*trained.parameters(), *discriminator.parameters()], config)
         batches = paired_batches(source, target, normalisation, config, seed)

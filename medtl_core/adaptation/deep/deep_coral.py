@@ -33,7 +33,7 @@ def train_deep_coral(
     The paper applies the loss to the last dense layer. Source and target pass through the network in one
     batch, so batch norm sees both. History: `loss`, `classification`, `coral`. Errors as `paired_batches`.
     """
-    with training_copy(network, source.labels.device, seed) as trained:
+    with training_copy(network, [source], seed) as trained:
         updates = Updates(trained.parameters(), config)
         for x_s, y_s, x_t in paired_batches(source, target, normalisation, config, seed):
             z_s, z_t = trained(torch.cat([x_s, x_t])).split([len(x_s), len(x_t)])

@@ -66,9 +66,7 @@ def train_m3sda(
     `classification` (sum over sources), `moments`. Errors as `multi_source_batches`.
     """
     batches = multi_source_batches(sources, target, normalisation, config, seed)
-    with training_copy(
-        network, sources[0].labels.device if sources else torch.device("cpu"), seed
-    ) as trained:
+    with training_copy(network, sources, seed) as trained:
         classifiers = [copy.deepcopy(trained.classifier) for _ in sources]
         trained.classifier = AveragedClassifiers(classifiers)
         updates = Updates(trained.parameters(), config)

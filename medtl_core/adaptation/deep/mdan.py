@@ -52,8 +52,8 @@ def train_mdan(
     if gamma is not None and not gamma > 0:
         raise MedtlError(f"mdan: gamma is {gamma}, expected above 0, or None for the hard bound")
     batches = multi_source_batches(sources, target, normalisation, config, seed)
-    device = sources[0].labels.device if sources else torch.device("cpu")
-    with training_copy(network, device, seed) as trained:
+    with training_copy(network, sources, seed) as trained:
+        device = next(trained.parameters()).device
         discriminators = [DomainDiscriminator(trained.num_features).to(device) for _ in sources]
         of_discriminators = [weight for one in discriminators for weight in one.parameters()]
         updates = Updates([*trained.parameters(), *of_discriminators], config)

@@ -17,13 +17,19 @@ from medtl_core.training.prediction import evaluation_mode
 
 
 class AdaptableNetwork(nn.Module):
-    """Inputs -> `extractor` -> features (N, D) -> `classifier` -> logits (N, K); D is `num_features`."""
+    """Inputs -> `extractor` -> features (N, D) -> `classifier` -> logits (N, K).
 
-    def __init__(self, extractor: nn.Module, classifier: nn.Module, num_features: int) -> None:
+    D is `num_features`, K `num_classes`.
+    """
+
+    def __init__(
+        self, extractor: nn.Module, classifier: nn.Module, num_features: int, num_classes: int
+    ) -> None:
         super().__init__()
         self.extractor = extractor
         self.classifier = classifier
         self.num_features = num_features
+        self.num_classes = num_classes
 
     def forward(self, x: Tensor) -> Tensor:
         """Inputs -> logits (N, K)."""
@@ -65,7 +71,7 @@ def feature_network(
             )
         else:
             raise MedtlError(f"feature_network: shape {shape} of a case, expected (d,) or (C, h, w)")
-        return AdaptableNetwork(extractor, nn.Linear(width, num_classes), width)
+        return AdaptableNetwork(extractor, nn.Linear(width, num_classes), width, num_classes)
 
 
 def image_network(backbone: Backbone) -> AdaptableNetwork:
@@ -75,7 +81,7 @@ def image_network(backbone: Backbone) -> AdaptableNetwork:
     path = next(name for name, module in network.named_modules() if module is head)
     parent, _, name = path.rpartition(".")
     setattr(network.get_submodule(parent), name, nn.Identity())
-    return AdaptableNetwork(_PooledFeatures(network), head, head.in_features)
+    return AdaptableNetwork(_PooledFeatures(network), head, head.in_features, head.out_features)
 
 
 def prefix_features(backbone: Backbone, data: DeviceDataset, cut: str, batch_size: int = 256) -> FeatureSet:

@@ -77,7 +77,7 @@ def _round(
     seed: int,
 ) -> Adapted:
     order = torch.Generator().manual_seed(seed)
-    with training_copy(network, source.labels.device, seed) as trained:
+    with training_copy(network, [source], seed) as trained:
         updates = Updates(trained.parameters(), config)
         for x_s, y_s in source_batches(source, normalisation, config, seed):
             index = torch.randint(len(guesses), (config.batch_size,), generator=order).to(y_s.device)

@@ -23,7 +23,7 @@ def train_source_only(
     `combined(sources)` it is the source-combined baseline; on a labelled target, the oracle. History: `loss`.
     Raises MedtlError for a source of one class or smaller than a batch, and for a loss that is not finite.
     """
-    with training_copy(network, source.labels.device, seed) as trained:
+    with training_copy(network, [source], seed) as trained:
         updates = Updates(trained.parameters(), config)
         for x, y in source_batches(source, normalisation, config, seed):
             updates.step(functional.cross_entropy(trained(x), y))

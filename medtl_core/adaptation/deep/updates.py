@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from medtl_core.adaptation.deep.network import AdaptableNetwork
+from medtl_core.adaptation.deep.unlabelled import Labelled
 from medtl_core.errors import MedtlError
 
 
@@ -81,12 +82,22 @@ class Updates:
 
 
 @contextmanager
-def training_copy(network: AdaptableNetwork, device: torch.device, seed: int) -> Iterator[AdaptableNetwork]:
-    """A copy of `network` on `device`, in training mode within the block and in evaluation mode after it.
+def training_copy(
+    network: AdaptableNetwork, sources: Sequence[Labelled], seed: int
+) -> Iterator[AdaptableNetwork]:
+    """A copy of `network` for `sources`, on their device: in training mode in the block, in evaluation after.
 
     `seed` alone decides what is drawn from torch's global state within the block (dropout, the weights of a
-    discriminator); the state outside is left alone.
+    discriminator); the state outside is left alone. Raises MedtlError for a label without an output.
     """
+    for source in sources:
+        highest = int(source.labels.max()) if len(source) else 0
+        if highest >= network.num_classes:
+            raise MedtlError(
+                f"adaptation: a label is {highest}, but the network has {network.num_classes} outputs; build "
+                "it with num_classes to match"
+            )
+    device = sources[0].labels.device if sources else torch.device("cpu")
     trained = copy.deepcopy(network).to(device).train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

@@ -54,11 +54,11 @@ def kind_of_shift(
 ) -> KindOfShift:
     """Test source (n, d) with labels (n,) against target (m, d) with labels (m,) in four ways.
 
-    P(x): permutation test of MMD. P(y): chi-squared test of the class counts. P(x | y): the MMD test within
-    each class, the smallest p times the number of classes. P(y | x): likelihood-ratio test of logistic
-    regression on at most `components` principal components, with and without terms of the domain. The last
-    one takes log odds to be linear in the components: where they are not, a covariate shift can pass for one
-    of concept.
+    P(x): permutation test of MMD. P(y): chi-squared test of the class counts. P(x | y): the sum of MMD^2
+    within classes, permuted within them. P(y | x): likelihood-ratio test of logistic regression on at most
+    `components` principal components, with and without terms of the domain. The last one takes log odds to
+    be linear in the components: where they are not, a covariate shift can pass for one of concept. No p of
+    the permutation tests is below 1 / (1 + permutations), so take more permutations for a lower level.
 
     Cases must be independent: one a patient. Raises MedtlError for label sets that share no class, a class
     that either side has fewer than two cases of, and lengths that differ.
@@ -79,15 +79,18 @@ def kind_of_shift(
             f"kind_of_shift: class counts {counts[0].tolist()} and {counts[1].tolist()}, expected two "
             "classes or more with at least 2 cases on each side; leave rarer classes out"
         )
-
-    def p_value(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-        return mmd_test(first, second, permutations=permutations, seed=seed).p_value
-
-    within = min(p_value(x[y == c], u[v == c]) for c in classes)
+    tests = [
+        mmd_test(x[y == c], u[v == c], permutations=permutations, seed=seed + i)
+        for i, c in enumerate(classes)
+    ]
+    # Permuted within each class, so the sums over classes are values of one statistic under no difference.
+    found = sum(test.statistic for test in tests)
+    null = np.sum([test.null for test in tests], axis=0)
+    at_least = int(np.count_nonzero(null >= found - 1e-12))
     return KindOfShift(
-        inputs=p_value(x, u),
+        inputs=mmd_test(x, u, permutations=permutations, seed=seed).p_value,
         labels=float(chi2_contingency(counts).pvalue),
-        appearance=min(1.0, len(classes) * within),
+        appearance=(1 + at_least) / (1 + permutations),
         concept=_concept_p(x, y, u, v, components),
     )
 

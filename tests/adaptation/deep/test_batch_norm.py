@@ -20,7 +20,7 @@ def two_layers():
     extractor = nn.Sequential(
         nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten()
     )
-    return AdaptableNetwork(extractor, nn.Linear(4 * 9, 2), 4 * 9)
+    return AdaptableNetwork(extractor, nn.Linear(4 * 9, 2), 4 * 9, 2)
 
 
 CASES = torch.randn(37, 2, 5, 5, generator=torch.Generator().manual_seed(1)) * 3 + 1
@@ -58,7 +58,7 @@ def test_weights_and_the_network_given_stay():
 
 
 def test_bad_input_is_one_line():
-    plain = AdaptableNetwork(nn.Linear(2, 3), nn.Linear(3, 2), 3)
+    plain = AdaptableNetwork(nn.Linear(2, 3), nn.Linear(3, 2), 3, 2)
     with pytest.raises(MedtlError, match="no batch norm"):
         adapt_batch_norm(plain, Unlabelled.of(moons(0)), None)
     with pytest.raises(MedtlError, match="1 target cases, expected at least 2"):

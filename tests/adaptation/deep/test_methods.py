@@ -84,8 +84,15 @@ def test_one_source_and_sources_without_a_shared_class_are_refused(name):
     with pytest.raises(MedtlError, match="0 source found"):
         method(NETWORK, [], target, None, QUICK, seed=0)
     recoded = FeatureSet(OTHER.features, OTHER.labels + 2)
+    wider = feature_network((2,), 4, seed=0)
     with pytest.raises(MedtlError, match=r"source 1 has classes \[0, 1\] and source 2 \[2, 3\]"):
-        method(NETWORK, [SOURCE, recoded], target, None, QUICK, seed=0)
+        method(wider, [SOURCE, recoded], target, None, QUICK, seed=0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_label_without_an_output_is_one_line(name):
+    with pytest.raises(MedtlError, match="a label is 3, but the network has 2 outputs"):
+        run(name, source=FeatureSet(SOURCE.features, SOURCE.labels + 2))
 
 
 def test_cases_of_another_shape_are_one_line():

@@ -170,6 +170,15 @@ def test_the_tests_keep_their_level_where_nothing_differs():
         assert np.mean([getattr(found, field) <= 0.05 for found in low]) <= 0.15
 
 
+def test_appearance_is_tested_within_classes_and_not_blurred_by_their_number():
+    """Eight classes that move together: the p value is the smallest that 199 permutations can give."""
+    rng = np.random.default_rng(0)
+    labels = np.tile(np.arange(8), 20)
+    x, u = rng.normal(0, 1, (2, 160, 3)) + 3 * labels[:, None]
+    assert kind_of_shift(x, labels, u + 2, labels, permutations=199).appearance == 1 / 200
+    assert kind_of_shift(x, labels, u, labels, permutations=199).appearance > 0.05
+
+
 def test_samples_that_cannot_be_compared_are_one_line():
     x, y = sample(40)
     with pytest.raises(MedtlError, match="share none, expected one coding"):
