@@ -829,7 +829,7 @@ trained = {
     "source only": adapt.deep.train_source_only(start, toy_source, None, toy_config, seed=0),
     "DANN": adapt.deep.train_dann(start, toy_source, toy_target, None, toy_config, seed=0),
 }
-grid = np.stack(np.meshgrid(np.linspace(-2.3, 3.5, 120), np.linspace(-1.4, 2.3, 80)), -1)
+grid = np.stack(np.meshgrid(np.linspace(-2.6, 3.8, 120), np.linspace(-1.7, 2.7, 80)), -1)
 figure, drawn_on = plt.subplots(1, 2, figsize=(9.6, 3.6), sharey=True)
 for axis, (title, done) in zip(drawn_on, trained.items(), strict=True):
     with torch.no_grad():
@@ -870,7 +870,7 @@ for case in two:
     alike = PARTS[target]["learn"][archive.labels[PARTS[target]["learn"]] == archive.labels[case]][0]
     shown.append(archive.images[alike])
     titles.append("an image of the target")
-show.strip(shown, titles, columns=4, caption="grey from 0 to 255")
+show.strip(shown, titles, columns=4)
 
 # %% [markdown]
 # Look at what stays. Noise and sharpness are not in the histogram, nor in the lowest frequencies, so a network that
