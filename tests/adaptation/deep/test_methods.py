@@ -14,6 +14,7 @@ from medtl_core.adaptation.deep import (
     Unlabelled,
     combined,
     feature_network,
+    reverse_gradient,
     train_source_only,
 )
 from medtl_core.errors import MedtlError
@@ -145,6 +146,20 @@ def test_a_loss_that_is_not_finite_names_its_step():
         train_source_only(NETWORK, broken, None, QUICK, seed=0)
 
 
+def test_dann_reverses_both_domains_alike_along_the_schedule(monkeypatch):
+    given = []
+
+    def watched(x, coefficient):
+        given.append(coefficient)
+        return reverse_gradient(x, coefficient)
+
+    monkeypatch.setattr("medtl_core.adaptation.deep.dann.reverse_gradient", watched)
+    run("DANN", trade_off=0.5)
+    expected = [0.5 * np.tanh(5 * step / 6) for step in range(6)]
+    assert given[::2] == pytest.approx(expected)
+    assert given[1::2] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_gains_where_the_target_is_the_source_moved(name):
     """Two Gaussian classes, and the same a unit further along all axes: source-only gets 3 of 4 right."""
@@ -170,3 +185,38 @@ def test_every_method_gains_where_the_target_is_the_source_moved(name):
 def test_no_file_of_the_loops_reads_target_labels():
     folder = Path(__file__).parents[3] / "medtl_core" / "adaptation" / "deep"
     assert not [path.name for path in folder.glob("*.py") if "target.labels" in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize(("name", "part"), [("deep CORAL", "coral"), ("DAN", "mmd2"), ("M3SDA", "moments")])
+def test_the_distance_of_the_domains_falls_with_its_weight(name, part):
+    config = AdaptationConfig(steps=60, batch_size=32, learning_rate=3e-3)
+    distances = []
+    for trade_off in (0.0, 5.0):
+        history = METHODS[name](
+            feature_network((3,), 2, seed=0),
+            [gaussians(0, 1), gaussians(-0.3, 1, seed=2)] if name in MULTI_SOURCE else gaussians(0, 1),
+            Unlabelled.of(gaussians(1, 2, seed=1)),
+            None,
+            config,
+            seed=0,
+            trade_off=trade_off,
+        ).history
+        distances.append(np.mean([step[part] for step in history[-10:]]))
+    assert distances[1] < 0.8 * distances[0]
+
+
+def test_the_extractor_of_adda_works_against_the_discriminator():
+    config = AdaptationConfig(steps=100, batch_size=32, learning_rate=3e-3)
+    domain = []
+    for rate in (1e-6, 1.0):
+        history = SINGLE_SOURCE["ADDA"](
+            feature_network((3,), 2, seed=0),
+            gaussians(0, 1),
+            Unlabelled.of(gaussians(1, 2, seed=1)),
+            None,
+            config,
+            seed=0,
+            extractor_rate=rate,
+        ).history
+        domain.append(np.mean([step["domain"] for step in history[-10:]]))
+    assert domain[1] > domain[0] - 0.02
