@@ -1,8 +1,8 @@
 """Source images in many target styles: stage 1.5 of Yao et al. 2022.
 
 The style codes of the target are clustered by k-means. Every source image or volume is translated once for
-each cluster, so that a segmentation network sees its masks under k looks. k = 1 with the centre is the paper's
-average style, k = 6 with members its own choice.
+each cluster, so that a network learns to segment k looks of it. k = 1 with the centre is the paper's average
+style, k = 6 with members its own choice.
 """
 
 from __future__ import annotations

@@ -28,6 +28,18 @@ def test_a_unet_gives_the_size_that_it_got_even_or_odd(size):
     assert volume(torch.randn(1, 1, 7, *size)).shape == (1, 2, 7, *size)
 
 
+@pytest.mark.parametrize("half", ["from below", "skipped"])
+def test_the_decoder_of_a_unet_uses_what_comes_from_below_and_what_skips(half):
+    network = UNet(1, 2, widths=(4, 8), seed=0).eval()
+    x = torch.randn(1, 1, 8, 8)
+    with torch.no_grad():
+        before = network(x)
+        # Eight channels come from below, four skip: without its weights the output must change.
+        part = slice(0, 8) if half == "from below" else slice(8, 12)
+        network.up[0][0].weight[:, part] = 0
+        assert not torch.allclose(network(x), before, atol=1e-3)
+
+
 def test_padding_is_at_the_end_and_does_not_move_the_image():
     network = UNet(1, 2, widths=(4, 8), seed=0).eval()
     x = torch.randn(1, 1, 9, 9)

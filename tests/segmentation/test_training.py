@@ -140,6 +140,13 @@ def test_batches_move_masks_with_their_images():
         assert torch.equal(((x[:, 0] + 1) * 127.5).round().long() % 5, masks)
 
 
+def test_images_are_mirrored_along_their_last_axis_alone():
+    ramp = torch.arange(12, dtype=torch.uint8).view(1, 1, 3, 4)
+    batches = unlabelled_batches(UnlabelledImages("ramp", ramp), 8, None, seed=0)
+    seen = {tuple(image.flatten().tolist()) for image in ((next(batches) + 1) * 127.5).round().int()}
+    assert seen == {tuple(ramp.flatten().tolist()), tuple(ramp.flip(-1).flatten().tolist())}
+
+
 def test_an_epoch_sees_every_image_once():
     images = torch.arange(6, dtype=torch.uint8).view(6, 1, 1, 1).repeat(1, 1, 2, 2)
     batches = unlabelled_batches(UnlabelledImages("numbers", images), 2, None, seed=0)
