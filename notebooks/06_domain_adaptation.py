@@ -55,7 +55,7 @@ show.statements_table("06_domain_adaptation")
 
 # %% tags=["parameters"]
 dataset: str = "phantoms_stains"  # archive with several domains; a data set
-partners: list[str] = []  # further archives with the same classes, whose domains join; a source
+partners: list[str] = []  # further archives with the same classes, whose domains join; any
 shifts: list[str] = [
     "laboratory_a to laboratory_b",
     "laboratory_b to laboratory_a",
