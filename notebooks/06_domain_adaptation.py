@@ -55,7 +55,7 @@ show.statements_table("06_domain_adaptation")
 
 # %% tags=["parameters"]
 dataset: str = "phantoms_stains"  # archive with several domains; a data set
-partners: list[str] = []  # further archives with the same classes, whose domains join; any
+partner: str = ""  # further archive with the same classes, whose domains join, empty for none; a source
 shifts: list[str] = [
     "laboratory_a to laboratory_b",
     "laboratory_b to laboratory_a",
@@ -125,7 +125,6 @@ from medtl_core import (
     evaluation,
     evidence,
     files,
-    settings,
     study,
     training,
     truncation,
@@ -266,7 +265,7 @@ def joined(first, other):
     same = first.class_names == other.class_names and first.images.shape[1:] == other.images.shape[1:]
     if not same:
         raise errors.MedtlError(
-            f"partners: {other.name} has other classes or another size than {first.name}; leave it out"
+            f"partner: {other.name} has other classes or another size than {first.name}; leave it out"
         )
 
     def column(name: str, each, default: str) -> np.ndarray:
@@ -287,7 +286,7 @@ def joined(first, other):
 
 
 full = data.sources.load(dataset)
-for partner in partners:
+if partner:
     full = joined(full, data.sources.load(partner))
 pairs = [tuple(shift.split(" to ")) for shift in shifts]
 present = [] if full.domains is None else np.unique(full.domains).tolist()
@@ -1497,7 +1496,7 @@ def modalities() -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
     if not volumes:
         drawn = data.phantoms.draw_volumes(90, seed=0)
         return drawn.volumes["t1_like"], drawn.volumes["t2_like"], drawn.masks, drawn.mask_names
-    found = files.read_arrays(settings.data_folder() / f"{volumes}.npz")
+    found = files.read_arrays(data.sources.registry.locate(volumes))
     return (
         found["volumes"],
         seg.synthetic_modality(found["volumes"], seed=0),
