@@ -582,13 +582,13 @@ def weighted_line(arm: str, seed: int, setting: str) -> dict:
 
 DIRECTIONS = {
     **dict.fromkeys(["target_error", "regret"], "lower"),
-    **dict.fromkeys(["far_gradient", "centre_accuracy"], "higher"),
+    **dict.fromkeys(["far_gradient", "centre_accuracy", "picked"], "higher"),
 }
 place = {"notebook": NOTEBOOK, "seeds": SEEDS, "directions": DIRECTIONS}
 MEASURES = {
     "weighted_line": ["target_error"],
     "centres": ["centre_accuracy", "auroc"],
-    "chosen": ["auroc", "regret"],
+    "chosen": ["auroc", "regret", "picked"],
     "small_target": ["accuracy", "auroc"],
     **dict.fromkeys(["methods", "deep_methods", "levels", "several_sources", "number_of_sources"], ["auroc"]),
     **dict.fromkeys(["levels_of_segmentation", "volumes", "gates"], ["dice"]),
@@ -986,33 +986,37 @@ ENDS = {"source_only", "oracle", "source_only_network", "oracle_network"}
 
 
 def gap_rows(records: pd.DataFrame, run: str) -> list[dict]:
-    """A row for each shift and method: gap, gain, share closed and share of seeds with negative transfer."""
+    """A row for each shift and method: AUROC with its interval, gain, share of the gap closed, negative transfer."""
     rows = []
     wide = records[records.metric == "auroc"].pivot_table(
         index=["dataset", "shift", "seed"], columns="arm", values="value", sort=False
     )
     for (dataset_name, shift), part in wide.groupby(level=[0, 1], sort=False):
-        for arm in part.columns:
-            pair = ("source_only_network", "oracle_network") if arm in TRAINERS else ("source_only", "oracle")
-            if arm in ENDS or not set(pair) <= set(part.columns):
+        for arm in part.columns[part.notna().any()]:
+            values = part[arm].dropna()
+            row = {
+                "run": run,
+                "data": LABELS.get(dataset_name, dataset_name),
+                "shift": LABELS.get(shift, shift.replace(" to ", " → ")),
+                "method": LABELS.get(arm, arm),
+                "AUROC": f"{values.mean():.3f}",
+            }
+            rows.append(row)
+            if len(values) < 2:
                 continue
-            complete = part[[pair[0], arm, pair[1]]].dropna()
-            if len(complete) < 2:
+            interval = evaluation.statistics.mean_t(values.to_list())
+            row["AUROC"] += f" ({interval.low:.2f} to {interval.high:.2f})"
+            ends = ("source_only_network", "oracle_network") if arm in TRAINERS else ("source_only", "oracle")
+            if arm in ENDS or not set(ends) <= set(part.columns):
                 continue
-            found = adapt.shift.gap_closed(*(complete[name] for name in (pair[0], arm, pair[1])))
+            complete = part[[ends[0], arm, ends[1]]].dropna()
+            found = adapt.shift.gap_closed(*(complete[name] for name in (ends[0], arm, ends[1])))
             share = found.mean_share
-            rows.append(
-                {
-                    "run": run,
-                    "data": LABELS.get(dataset_name, dataset_name),
-                    "shift": LABELS.get(shift, shift.replace(" to ", " → ")),
-                    "method": LABELS.get(arm, arm),
-                    "gap": found.gaps.mean(),
-                    "gain": found.gains.mean(),
-                    "closed": "no clear gap" if share is None else f"{100 * share:.0f} %",
-                    "worse than source only": f"{100 * found.negative_transfer:.0f} % of seeds",
-                }
-            )
+            row |= {
+                "gain": f"{found.gains.mean():+.3f}",
+                "gap closed": "no clear gap" if share is None else f"{100 * share:.0f} %",
+                "worse than source only": f"{100 * found.negative_transfer:.0f} % of seeds",
+            }
     return rows
 
 
@@ -1028,9 +1032,8 @@ runs = {
         *(show.reference_records(NOTEBOOK, name) for name in ("methods", "deep_methods"))
     ),
 }
-show.TextTable(
-    [row for run, records in runs.items() if records is not None for row in gap_rows(records, run)]
-)
+rows = [row for run, records in runs.items() if records is not None for row in gap_rows(records, run)]
+show.TextTable(rows) if rows else print("No run here holds this study yet.")
 
 # %% [markdown]
 # *Who is best over all shifts?* Give each method its rank on each shift (1 for the highest AUROC, averaged over seeds)
@@ -1150,7 +1153,11 @@ def chosen_trial(arm: str, seed: int, shift: str) -> dict:
     found = {name: network(name, shift, seed) for name in CANDIDATES}
     reached = {name: evaluation.auroc(truth(target), each["test"]) for name, each in found.items()}
     if arm == "oracle":
-        return {**scored(target, network("oracle_network", shift, seed)["test"]), "regret": 0.0}
+        return {
+            **scored(target, network("oracle_network", shift, seed)["test"]),
+            "regret": 0.0,
+            "picked": -1.0,
+        }
     if arm == "no_adaptation":
         pick = "source_only_network"
     elif arm == "oracle_choice":
@@ -1164,13 +1171,42 @@ def chosen_trial(arm: str, seed: int, shift: str) -> dict:
             for name, each in found.items()
         }
         pick = adapt.validators.choose(outputs, JUDGES[arm])[0]
-    return {**scored(target, found[pick]["test"]), "regret": max(reached.values()) - reached[pick]}
+    return {
+        **scored(target, found[pick]["test"]),
+        "regret": max(reached.values()) - reached[pick],
+        "picked": float(CANDIDATES.index(pick)),
+    }
 
 
 choices = run_if("chosen", chosen_trial, ["no_adaptation", *JUDGES, "oracle_choice", "oracle"], **SHIFT)
 CHOSEN = {"notebook": NOTEBOOK, "study": "chosen", "labels": LABELS, "by": "shift"}
 display(show.side_by_side(show.plot_arms, choices, "auroc", **CHOSEN))
 show.side_by_side(show.plot_arms, choices, "regret", arms=list(JUDGES), bounds=(0.0, 1.0), **CHOSEN)
+
+# %% [markdown]
+# *What was picked?* Next to the choice on target labels, for each shift, with the share of the seeds.
+
+
+# %% tags=["nbval-ignore-output"]
+def picks(records: pd.DataFrame, run: str) -> list[dict]:
+    """A row for each shift; a column for each validator and for the oracle's choice."""
+    rows = []
+    found = records[(records.metric == "picked") & (records.value >= 0) & (records.arm != "no_adaptation")]
+    for (_, shift), part in found.groupby(["dataset", "shift"], sort=False):
+        row = {"run": run, "shift": LABELS.get(shift, shift.replace(" to ", " → "))}
+        for arm, each in part.groupby("arm", sort=False):
+            shares = each.value.astype(int).value_counts(normalize=True)
+            names = [
+                f"{LABELS[CANDIDATES[index]]} {100 * share:.0f} %" for index, share in shares.head(2).items()
+            ]
+            row[LABELS[arm].removeprefix("chosen ")] = ", ".join(names)
+        rows.append(row)
+    return rows
+
+
+picked = {"this run": choices, "reference": show.reference_records(NOTEBOOK, "chosen")}
+rows = [row for run, records in picked.items() if records is not None for row in picks(records, run)]
+show.TextTable(rows) if rows else print("No run here holds this study yet.")
 
 # %% [markdown]
 # The distance between *chosen on target labels* and the best validator is what a published figure may owe to its
@@ -1509,7 +1545,8 @@ def volume_parts(seed: int) -> dict:
     """Source cases, target cases and test cases: different patients; the test cases are the same for all seeds."""
     first, second, masks, names = modalities()
     order = np.random.default_rng(0).permutation(len(masks))
-    test, rest = order[: len(order) // 4], order[len(order) // 4 :]
+    n_test = min(40, len(order) // 4)
+    test, rest = order[:n_test], order[n_test:]
     rest = np.random.default_rng(seed).permutation(rest)[: 2 * train_volumes]
     chosen = {
         "source": (first, rest[: len(rest) // 2]),
