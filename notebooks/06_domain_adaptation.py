@@ -400,8 +400,9 @@ def labelled(
 
 
 def unlabelled(domain: str, seed: int) -> np.ndarray:
-    """Features of the target cases that a seed draws: all that a method learns of the target."""
-    return labelled(domain, seed, train_size)[0]
+    """Features of target cases that a seed draws without a look at labels: all that a method learns of the target."""
+    pool = features_of(domain, "learn")
+    return np.random.default_rng(seed).permutation(pool)[: max(2, min(train_size, int(0.8 * len(pool))))]
 
 
 def truth(domain: str) -> np.ndarray:
@@ -1429,8 +1430,8 @@ def segmented(domain: str, part: str, seed: int):
     """Grey images and masks of a part of a domain, at about the lesson's image size; a subset for each seed."""
     index = PARTS[domain][part]
     if part == "learn":
-        n = max(CLASSES, min(train_size, int(0.8 * len(index))))
-        index = data.nested_subset(archive.labels, index, n, seed)
+        n = max(2, min(train_size, int(0.8 * len(index))))
+        index = np.random.default_rng(seed).permutation(index)[:n]
     shrink = max(1, archive.height // image_size)
     return seg.domain_cases(archive.subset(index), domain, grey=True, shrink=shrink)
 
