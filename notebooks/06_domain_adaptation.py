@@ -103,7 +103,6 @@ studies: list[str] = [
 # ## Set-up
 
 # %% tags=["nbval-ignore-output"]
-import base64
 from dataclasses import replace
 
 import ipywidgets
@@ -627,7 +626,8 @@ show.in_both_runs(show.difference_sentence, lines, "weighted", "unweighted", "ta
 # Weights are not free. The **effective sample size** $(\sum w)^2 / \sum w^2$ says how many equally weighted cases would
 # vary as much. For two normal distributions of spread 1 whose means lie $d$ apart, the weight is
 # $w(x) = e^{dx - d^2/2}$, and the share that is left is $e^{-d^2}$: 78 % at half a standard deviation, 2 % at two.
-# *Move the slider* to pull the domains apart. Where no front end is running, the picture shows three distances.
+# The picture shows three
+# distances; *move the slider* below it, where a front end is running, to pull the domains apart yourself.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -656,16 +656,8 @@ def weights_at(distances: list[float]) -> show.Drawing:
 slider = ipywidgets.FloatSlider(value=1.0, min=0, max=3, step=0.25, description="distance d")
 picture = ipywidgets.Image(format="png", width=380, value=weights_at([1.0]).png())
 slider.observe(lambda change: setattr(picture, "value", weights_at([change.new]).png()), names="value")
-widget = ipywidgets.VBox([slider, picture])._repr_mimebundle_()
-display(
-    {
-        "text/plain": "slider: the distance of two domains and the effective sample size",
-        "image/png": base64.b64encode(weights_at([0.5, 1.0, 2.0]).png()).decode(),
-        **{kind: content for kind, content in widget.items() if kind.startswith("application/")},
-    },
-    raw=True,
-    metadata={"image/png": {"width": 960}},
-)
+display(weights_at([0.5, 1.0, 2.0]))  # stays where no front end is; the slider needs one
+ipywidgets.VBox([slider, picture])
 
 # %% [markdown]
 # Features have not one dimension but a thousand, and distances add up over them. That is why the studies below reduce
