@@ -600,7 +600,7 @@ def run_if(
     name: str, trial, arms: list[str], identity=archive, possible=True, **options
 ) -> pd.DataFrame | None:
     """The study's records if `studies` asks for it and the data allow it, else None: the reference stands alone."""
-    found = study.Study(name, trial=trial, arms=arms, data=identity, **place, **options)
+    found = study.Study(name, trial=trial, arms=arms, data=identity, **(place | options))
     if name in studies and possible:
         return found.run()
     found.declare(MEASURES[name])
@@ -614,6 +614,7 @@ lines = run_if(
     ["unweighted", "weighted"],
     TOY,
     factors={"setting": list(SETTINGS)},
+    seeds=range(first_seed, first_seed + max(seeds, 10)),  # cheap enough for ten at least
     n_test=400,
 )
 LINES = {"notebook": NOTEBOOK, "study": "weighted_line", "labels": LABELS, "by": "setting"}
@@ -626,8 +627,8 @@ show.in_both_runs(show.difference_sentence, lines, "weighted", "unweighted", "ta
 # Weights are not free. The **effective sample size** $(\sum w)^2 / \sum w^2$ says how many equally weighted cases would
 # vary as much. For two normal distributions of spread 1 whose means lie $d$ apart, the weight is
 # $w(x) = e^{dx - d^2/2}$, and the share that is left is $e^{-d^2}$: 78 % at half a standard deviation, 2 % at two.
-# The picture shows three
-# distances; *move the slider* below it, where a front end is running, to pull the domains apart yourself.
+# The picture shows three distances; *move the slider* below it, where a front end is running, to pull the domains
+# apart yourself.
 
 
 # %% tags=["nbval-ignore-output"]
