@@ -237,3 +237,28 @@ def test_specs_out_of_range_are_refused_in_one_line(change, field):
         draw(replace(PhantomSpec(), **change), 0)
     assert "\n" not in str(caught.value)
     assert "'phantoms'" in str(caught.value)
+
+
+def test_laboratories_stain_apart_and_have_the_same_classes():
+    """Mean colours of the laboratories lie further apart than those of the two classes within one."""
+    stained = draw(replace(SPECS["phantoms_stains"], n=480, size=32), 0)
+    assert sorted(set(stained.domains.tolist())) == ["laboratory_a", "laboratory_b", "laboratory_c"]
+
+    def colour(chosen):
+        return stained.images[chosen].reshape(-1, 3).mean(axis=0)
+
+    names = sorted(set(stained.domains.tolist()))
+    between = [
+        np.abs(colour(stained.domains == a) - colour(stained.domains == b)).max()
+        for a, b in zip(names, [*names[1:], names[0]], strict=True)
+    ]
+    within = [
+        np.abs(
+            colour((stained.domains == a) & (stained.labels == 0))
+            - colour((stained.domains == a) & (stained.labels == 1))
+        ).max()
+        for a in names
+    ]
+    assert min(between) > max(within)
+    shares = [stained.labels[stained.domains == a].mean() for a in names]
+    assert max(shares) - min(shares) < 0.15

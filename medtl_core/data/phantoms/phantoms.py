@@ -24,6 +24,8 @@ _SITE_A = AcquisitionStyle()
 _SITE_B = AcquisitionStyle(blur=0.9, noise=0.05, gamma=1.5, bias_field=0.5)
 _SITE_C = AcquisitionStyle(blur=0.3, noise=0.08, gamma=0.7, bias_field=0.2)
 _SITE_D = AcquisitionStyle(blur=0.7, noise=0.04, gamma=1.25, bias_field=0.25)
+_LABORATORY_A = AcquisitionStyle(haematoxylin=0.5, eosin=1.8, stain_mixing=0.45, gamma=0.7, blur=1.2)
+_LABORATORY_B = AcquisitionStyle(haematoxylin=2.2, eosin=0.4, stain_mixing=0.3, gamma=1.5)
 
 SPECS: dict[str, PhantomSpec] = {
     spec.name: spec
@@ -53,6 +55,16 @@ SPECS: dict[str, PhantomSpec] = {
                 Domain("scanner_a", _SITE_A),
                 Domain("scanner_b", _SITE_B),
                 Domain("scanner_c", _SITE_C),
+            ),
+        ),
+        PhantomSpec(
+            name="phantoms_stains",
+            n=2400,
+            colour=True,
+            domains=(
+                Domain("laboratory_a", _LABORATORY_A),
+                Domain("laboratory_b", _LABORATORY_B),
+                Domain("laboratory_c", _SITE_A),
             ),
         ),
         PhantomSpec(
