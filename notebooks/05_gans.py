@@ -188,7 +188,7 @@ data.cards.card(whole, data.split(whole, seed=0, domain=domain or None), data.so
 data.cards.contact_sheet(archive, per_class=6, seed=0)
 
 # %% [markdown]
-# A generator that has seen a test patient gives that patient away. So every seed deals the patients anew into training
+# A generator that has seen a test patient gives that patient away. So every seed deals the patients again into training
 # and held-out images, and **everything is refitted on the training side of that fold**: generators, judges and
 # classifiers. This is the cost that studies of synthetic images often do not pay.
 
@@ -1273,7 +1273,7 @@ show.notebook_verdicts(NOTEBOOK)
 #   differences between arms of one family are fairer than those between families.
 # - **Judges are networks too.** KID, labels and Dice are read by small networks of the same fold. Where the judge is
 #   weak, so is the figure.
-# - **Overlapping folds.** Every seed deals the patients anew, so that the interval over seeds speaks of new patients of the
+# - **Overlapping folds.** Every seed deals the patients again, so that the interval over seeds speaks of new patients of the
 #   same source. But the folds share most of their patients, which makes it narrower than that of as many new
 #   data sets.
 # - **The counter-evidence.** Studies in which synthetic images did not help are rarely written. Newer generators, above

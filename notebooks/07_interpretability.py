@@ -65,7 +65,7 @@ learning_rate: float = 0.0005  # AdamW's learning rate in fine-tuning; 0.000001 
 judged: int = 12  # images a seed whose maps are judged; 4 to 1000
 few: int = 6  # images a seed where maps are drawn many times over; 2 to 1000
 imitated: int = 400  # images whose answers a surrogate imitates, at most; 60 to 100000
-phantom_images: int = 400  # phantoms of the planted shortcut, drawn anew for each seed; 200 to 100000
+phantom_images: int = 400  # phantoms of the planted shortcut, redrawn for each seed; 200 to 100000
 methods: list[str] = [
     "gradient",
     "integrated_gradients",
@@ -134,7 +134,7 @@ LABELS = {
     "cut": "the network of this lesson",
     "lower_cut": "a lower cut",
     "cam_gap": "Grad-CAM against HiRes-CAM (largest difference)",
-    "randomised": "weights drawn anew",
+    "randomised": "weights redrawn",
     "head": "the head",
     "upper": "the head and the upper stages",
     "all": "everything",
@@ -745,7 +745,7 @@ if not enough:
 #
 # ### Does the map depend on what was learnt? (C087)
 #
-# Adebayo and colleagues (2018) draw the weights anew, from the head downwards, and compare the map with that of the
+# Adebayo and colleagues (2018) redraw the weights, from the head downwards, and compare the map with that of the
 # trained network. A map that stays the same cannot explain what was learnt. Compared are ranks of absolute values; a map
 # that becomes flat counts as unrelated.
 
@@ -768,7 +768,7 @@ names = ["trained", *cascade["gradient"]["stages"]]
 for arm, found in cascade.items():
     axis.plot(names, [1.0, *found["spearman"].mean(1)], marker="o", color=colours[arm], label=LABELS[arm])
 axis.axhline(0, color="0.6", linewidth=0.8)
-axis.set(ylabel="rank correlation", xlabel="weights drawn anew, down to and including", ylim=(-0.25, 1.08))
+axis.set(ylabel="rank correlation", xlabel="weights redrawn, down to and including", ylim=(-0.25, 1.08))
 axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
 axis.set_title(f"one network, mean of {few} images")
 plt.tight_layout()
@@ -782,7 +782,7 @@ plt.show()
 
 # %% tags=["nbval-ignore-output"]
 def sanity_trial(arm: str, seed: int, randomised: str) -> dict:
-    """Mean rank correlation after the head, the upper half of the stages, or all of them were drawn anew."""
+    """Mean rank correlation after the head, the upper half of the stages, or all of them were redrawn."""
     ranks = randomised_maps(arm, seed)["spearman"]
     depth = {"head": 0, "upper": len(ranks) // 2, "all": len(ranks) - 1}[randomised]
     return {"map_correlation": float(ranks[depth].mean())}
@@ -794,7 +794,7 @@ show.side_by_side(show.plot_arms, sanity, "map_correlation", by="randomised", bo
 
 # %% [markdown]
 # A caution from the authors' own errata: guided backpropagation is blind to the *upper* layers; when the lowest ones
-# are drawn anew too, its maps do change. And a low correlation is only half of a pass. Random weights make random maps
+# are redrawn too, its maps do change. And a low correlation is only half of a pass. Random weights make random maps
 # for most methods; it does not follow that trained weights make true ones.
 #
 # ### Do methods agree? (C087)
@@ -853,7 +853,7 @@ show.side_by_side(show.plot_arms, agreements, "agreement", bounds=(-1.0, 1.0), *
 # Here is what explanations are for. On phantoms we build two models. The **lesion model** learns the lesion from images
 # whose corner mark is stamped at random. The **mark model** learns to tell marked from unmarked images and has never
 # been told about lesions. Then a hospital stamps the mark more often on the ill, just so often that both models reach
-# the same AUROC there. Phantoms, marks and models are drawn anew for every seed.
+# the same AUROC there. Phantoms, marks and models are redrawn for every seed.
 #
 # The score cannot tell them apart. Can a map? The pointing game asks for the place where the map is highest: is it on
 # the mark? A method *finds the shortcut* in a seed if it points there in half of the images more for the mark model than
@@ -1278,7 +1278,7 @@ show.notebook_verdicts(NOTEBOOK)
 # - Ask which of the four problems is meant before you choose a method.
 # - Never show one map. Show a count over many images, beside a control that has not seen the network.
 # - State the baseline, the layer and the cells that a map really resolves.
-# - Draw the weights anew before you believe a method; it takes a minute.
+# - Redraw the weights before you believe a method; it takes a minute.
 # - Use maps to *suspect*: a map that points at a corner, image after image, is a reason to look for a shortcut. A map
 #   that points at the lesion is no proof that the lesion was read as a physician would read it.
 # - Where a readable model is as good, take it.
