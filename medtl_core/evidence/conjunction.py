@@ -17,7 +17,7 @@ def p_of(p_values: Sequence[float], how: How) -> float:
     """
     if not p_values:
         raise ValueError("no p value to combine")
-    return _partial_conjunction(p_values, _needed(len(p_values), how))
+    return _partial_conjunction(p_values, needed(len(p_values), how))
 
 
 def p_of_failure(p_values: Sequence[float], how: How) -> float:
@@ -28,10 +28,11 @@ def p_of_failure(p_values: Sequence[float], how: How) -> float:
     if not p_values:
         raise ValueError("no p value to combine")
     n = len(p_values)
-    return _partial_conjunction(p_values, n - _needed(n, how) + 1)
+    return _partial_conjunction(p_values, n - needed(n, how) + 1)
 
 
-def _needed(n: int, how: How) -> int:
+def needed(n: int, how: How) -> int:
+    """How many of `n` places must hold."""
     return {"all": n, "majority": n // 2 + 1, "any": 1}[how]
 
 

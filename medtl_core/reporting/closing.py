@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medtl_core.evidence.conjunction import needed
 from medtl_core.evidence.ledger import Ledger, build_ledger
 from medtl_core.evidence.reference_run import read_kept
 from medtl_core.evidence.register import load_register
@@ -60,12 +61,18 @@ def planted_effects(ledger: Ledger) -> Count:
         kind = kind_of(result.rule)
         if not kind.tests:
             continue
+        shown: dict[str, list[bool]] = {}
         for dataset in result.datasets.values():
             for judged in dataset.strata:
                 estimate = judged.estimate
                 if dataset.eligible and estimate.synthetic and estimate.interval is not None:
-                    shown = kind.shows(result.rule, estimate.interval.estimate)
-                    count.add(f"{name} on {estimate.dataset}", shown)
+                    held = kind.shows(result.rule, estimate.interval.estimate)
+                    shown.setdefault(estimate.dataset, []).append(held)
+        for place, held_at in shown.items():
+            how = result.rule.combine
+            # A rule that asks for one stratum, or for most of them, plants one effect and not one in each.
+            for held in held_at if how == "all" else [sum(held_at) >= needed(len(held_at), how)]:
+                count.add(f"{name} on {place}", held)
     return count
 
 

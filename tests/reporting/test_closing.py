@@ -40,6 +40,20 @@ def test_a_planted_effect_shows_or_is_named(ledger, effect, failed):
     assert (found.total, len(found.failed)) == (1, failed)
 
 
+@pytest.mark.parametrize(("combine", "total", "failed"), [("all", 2, 1), ("any", 1, 0), ("majority", 1, 1)])
+def test_a_rule_for_one_stratum_or_for_most_plants_one_effect(
+    tmp_path, rule, claim, registered, pairs, exactly, combine, total, failed
+):
+    store = RecordStore(tmp_path / "run")
+    for n, effect in ((32, -0.1), (64, 0.1)):
+        made_up = {"dataset": "phantoms", "synthetic": True}
+        for r in pairs(exactly(effect, 0.02), factors={"n": n}, n_test=n, **made_up):
+            store.add([r])
+    entry = claim(rule(by=["n"], combine=combine, population="method"), id="C006")
+    found = planted_effects(build_ledger(registered(entry), store))
+    assert (found.total, len(found.failed)) == (total, failed)
+
+
 def test_effects_on_real_data_are_not_planted(ledger):
     assert planted_effects(ledger(0.1, 0.0)).total == 0
 
