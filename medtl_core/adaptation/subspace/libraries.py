@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import sklearn
+
 from medtl_core.errors import MedtlError
 
 
@@ -15,11 +17,18 @@ def pot() -> Any:
 
 
 def skada() -> Any:
-    """The module skada (Gnassounou et al. 2024); MedtlError where it is not installed."""
+    """The module skada (Gnassounou et al. 2024); MedtlError where it is not installed.
+
+    Its import switches on scikit-learn's metadata routing for the whole process, under which
+    `cross_val_score(groups=)` no longer works. The setting is put back.
+    """
+    routing = sklearn.get_config()["enable_metadata_routing"]
     try:
         import skada as library
     except ModuleNotFoundError:
         raise _missing("skada") from None
+    finally:
+        sklearn.set_config(enable_metadata_routing=routing)
     return library
 
 
