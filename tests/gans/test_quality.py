@@ -61,9 +61,10 @@ def test_the_probe_is_held_out():
 
 
 def test_copies_are_found_with_the_patient_they_copy():
-    training, held_out = RNG.normal(size=(50, 6)), RNG.normal(size=(100, 6))
+    rng = np.random.default_rng(1)
+    training, held_out = rng.normal(size=(50, 6)), rng.normal(size=(100, 6))
     patients = np.array([f"p{i // 5}" for i in range(50)])
-    generated = np.concatenate([training[[7, 33]] + 1e-4, RNG.normal(size=(60, 6))])
+    generated = np.concatenate([training[[7, 33]] + 1e-4, rng.normal(size=(60, 6))])
     found = nearest_training(generated, training, patients, held_out)
     assert found.index[:2].tolist() == [7, 33]
     assert found.group[:2].tolist() == ["p1", "p6"]
