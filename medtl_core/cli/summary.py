@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from medtl_core.cli.ledger_text import UNMEASURED, wrapped
+from medtl_core.cli.ledger_text import UNMEASURED, data_lines, wrapped
 from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
 
@@ -31,6 +32,7 @@ def show_run(states: list["RunState"], out: Path, *, as_json: bool) -> int:
     Returns the exit status: 0 if all ran, every identity held and every planted effect showed, else 1. Raises
     MedtlError if each failure is bad input that showed inside a notebook.
     """
+    from medtl_core.evidence.audits import audit_lines
     from medtl_core.reporting.closing import identities, planted_effects
     from medtl_core.reporting.judging import judge_run
 
@@ -51,6 +53,7 @@ def show_run(states: list["RunState"], out: Path, *, as_json: bool) -> int:
         print(
             "\n".join(
                 [
+                    *data_lines(audit_lines(asdict(state) for state in states)),
                     *_check_lines(checks),
                     *_reference_lines(),
                     *_own_lines(states, out),
