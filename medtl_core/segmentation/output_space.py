@@ -70,7 +70,7 @@ def adapt_output_space(
     )
     sources = labelled_batches(source, config.batch_size, config.crop, seed)
     targets = unlabelled_batches(target, config.batch_size, config.crop, seed)
-    history = []
+    history: list[dict[str, Tensor | float]] = []
     network.train()
     discriminator.train()
     for step, (x_source, masks), x_target in zip(range(1, config.steps + 1), sources, targets, strict=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,7 +55,7 @@ def segment(
     device = next(network.parameters()).device
     optimiser, schedule = descent(network.parameters(), config.learning_rate, config.steps)
     batches = labelled_batches(cases, config.batch_size, config.crop, seed)
-    history = []
+    history: list[dict[str, Tensor | float]] = []
     network.train()
     for step, (x, masks) in zip(range(1, config.steps + 1), batches, strict=False):
         loss = mask_loss(network.heads(x.to(device)), masks.to(device), config.loss)
@@ -94,7 +94,7 @@ def update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.step()
 
 
-def finite(history: list[dict[str, Tensor | float]], method: str) -> list[dict[str, float]]:
+def finite(history: Sequence[Mapping[str, Tensor | float]], method: str) -> list[dict[str, float]]:
     """The history in numbers; MedtlError, with step and name, for the first that is not finite."""
     numbers = [{name: float(value) for name, value in entry.items()} for entry in history]
     for step, entry in enumerate(numbers, start=1):

@@ -54,18 +54,19 @@ def last_tenth(history: Sequence[dict[str, float]], name: str) -> float:
 
 
 def last_change(history: Sequence[dict[str, float]], name: str) -> float:
-    """Which share of all that `name` fell by fell in the last tenth of the steps: near 0 once it has settled.
+    """By which share the mean of `name` fell from the last but one tenth of the steps to the last tenth.
 
-    (mean of the last but one tenth - mean of the last) / (mean of the first tenth - mean of the last); below
-    0 where it rose again. Raises MedtlError where it did not fall at all, and for fewer than 20 steps.
+    Near 0 once it has settled, below 0 where it rose. Raises MedtlError for fewer than 10 steps and for
+    values that are not above 0.
     """
     values = _values(history, name)
-    if len(values) < 20:
-        raise MedtlError(f"last change: {len(values)} steps with {name!r}, expected at least 20")
-    tenths = [part.mean() for part in np.array_split(values, 10)]
-    if not tenths[0] > tenths[-1]:
-        raise MedtlError(f"last change: {name!r} did not fall, from {tenths[0]:.3g} to {tenths[-1]:.3g}")
-    return float((tenths[-2] - tenths[-1]) / (tenths[0] - tenths[-1]))
+    if len(values) < 10 or not values.min() > 0:
+        raise MedtlError(
+            f"last change: {len(values)} steps with {name!r}, the lowest {values.min():.3g}; expected at "
+            "least 10 steps and values above 0"
+        )
+    before, last = (float(part.mean()) for part in np.array_split(values, 10)[-2:])
+    return (before - last) / before
 
 
 def _values(history: Sequence[dict[str, float]], name: str) -> np.ndarray:

@@ -31,13 +31,13 @@ def test_the_best_step_is_the_first_within_the_margin():
 def test_the_last_tenth_and_its_change():
     history = [{"loss": float(value)} for value in range(100, 0, -1)]
     assert last_tenth(history, "loss") == pytest.approx(5.5)
-    assert last_change(history, "loss") == pytest.approx(1 / 9)  # a straight line: nine equal steps of tenths
-    settled = [{"loss": 2.0 if step < 10 else 1.0} for step in range(100)]
-    assert last_change(settled, "loss") == 0
-    with pytest.raises(MedtlError, match="did not fall, from 1 to 2"):
-        last_change([{"loss": 1.0}] * 10 + [{"loss": 2.0}] * 10, "loss")
-    with pytest.raises(MedtlError, match="10 steps with 'loss', expected at least 20"):
-        last_change(history[:10], "loss")
+    assert last_change(history, "loss") == pytest.approx((15.5 - 5.5) / 15.5)
+    assert last_change(history[::-1], "loss") == pytest.approx((85.5 - 95.5) / 85.5)
+    assert last_change([{"loss": 3.0}] * 5 + [{"loss": 1.0}] * 20, "loss") == 0
+    with pytest.raises(MedtlError, match="9 steps with 'loss', the lowest 92; expected at least 10 steps"):
+        last_change(history[:9], "loss")
+    with pytest.raises(MedtlError, match="the lowest 0; expected"):
+        last_change([*history, {"loss": 0.0}], "loss")
     with pytest.raises(MedtlError, match="no entry 'domain'"):
         last_tenth(history, "domain")
 
