@@ -965,15 +965,14 @@ def found_by(frame: pd.DataFrame) -> pd.DataFrame:
     return (hits["mark_model"] - hits["lesion_model"]).ge(0.5).unstack("method")
 
 
+FOUND = "share_of_seeds_that_find_the_mark"
+evidence.declare_check(NOTEBOOK, FOUND)
 for name, frame in (("This run", shortcut), ("Reference", show.reference_records(NOTEBOOK, "shortcut"))):
     if frame is None:
         continue
     found = found_by(frame)
-    share = float(found.any(axis=1).mean())
     if name == "This run":
-        evidence.record_check(
-            NOTEBOOK, "share_of_seeds_that_find_the_mark", share, dataset="phantoms_sources"
-        )
+        evidence.record_check(NOTEBOOK, FOUND, float(found.any(axis=1).mean()), dataset="phantoms_sources")
     each = ", ".join(f"{LABELS[method]} in {int(found[method].sum())}" for method in found)
     display(show.Prose(f"**{name}.** One method or more finds the shortcut in {int(found.any(axis=1).sum())} of "
                        f"{len(found)} seeds: {each}."))  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
 
 from medtl_core.adaptation.domains import Domains, Reduction, checked_domains
 from medtl_core.adaptation.methods import METHODS, Prepared
@@ -34,7 +35,8 @@ class AdaptedClassifier:
     the reduction, `mmd2_before` and `mmd2_after` (squared MMD to the target, in the reduced space and in the
     one where the classifier works, not to be compared where their dimensions differ), and by method
     `effective_sample_size`, `largest_weight`, `components`, `heterogeneity_p`, `aligned`,
-    `target_share_<class>`.
+    `target_share_<class>`. `solver_share`: iterations of the logistic regression as a share of those allowed,
+    1 where it did not converge; 0 for a discriminant, which is solved in closed form.
     """
 
     method: str
@@ -105,6 +107,7 @@ def _fitted(method: str, data: Domains, reduction: Reduction, prepared: Prepared
         "dimensions": float(data.source.shape[1]),
         "mmd2_before": weighted_mmd2(data.source, data.target),
         "mmd2_after": weighted_mmd2(common, prepared.space.target_map(data.target), prepared.weights),
+        "solver_share": _solver_share(model),
     }
     adjust: Adjustment = _unchanged
     shares: dict[str, float] = {}
@@ -126,6 +129,11 @@ def _fitted(method: str, data: Domains, reduction: Reduction, prepared: Prepared
         model,
         adjust,
     )
+
+
+def _solver_share(model: Any) -> float:
+    iterative = isinstance(model, LogisticRegression)
+    return float(np.max(model.n_iter_) / model.max_iter) if iterative else 0.0
 
 
 def _unchanged(posteriors: Array) -> Array:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from medtl_core.cli.terminal import plain
+from medtl_core.evidence.words import UNMEASURED
 
 if TYPE_CHECKING:
     from medtl_core.evidence.ledger import Ledger
 
 FILE_WIDTH = 100
 """Columns where the output is no terminal."""
-UNMEASURED = ("pending", "literature only", "not testable here")
 
 
 def width() -> int:

@@ -28,7 +28,9 @@ def run(
             "--parameter", "-p", metavar="KEY=VALUE", help="A parameter for the notebooks that declare it."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Notebooks side by side.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Notebooks side by side; as the profile says if none is given.")
+    ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +52,7 @@ def run(
     from medtl_core.cli.inputs import audited, data_sets_at_hand, inspect_inputs, require_networks
     from medtl_core.cli.summary import show_run
     from medtl_core.runner.destination import run_destination
-    from medtl_core.runner.environment import decisive_environment, short_name
+    from medtl_core.runner.environment import cores, decisive_environment, short_name
     from medtl_core.runner.interruption import interruptions_raised
     from medtl_core.runner.notebooks import choose
     from medtl_core.runner.parameters import assignments
@@ -78,7 +80,7 @@ def run(
         out=destination,
         store=store_folder(),
         device=chosen_device,
-        workers=workers,
+        workers=workers or chosen_profile.notebooks_at_a_time(chosen_device, cores()),
         scheduler=scheduler,
         timeout=timeout,
         fresh=fresh,

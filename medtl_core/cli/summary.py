@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from medtl_core.cli.ledger_text import UNMEASURED, data_lines, wrapped
+from medtl_core.cli.ledger_text import data_lines, wrapped
 from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
 
@@ -83,15 +82,19 @@ def _check_lines(checks: dict[str, "Count"]) -> list[str]:
 
 
 def _reference_lines() -> list[str]:
-    """What the reference run found on patients' images: words by count, and the sentences that say most."""
-    from medtl_core.reporting.closing import reference_ledger, reference_name, told
+    """What the reference run found: words by count, and the sentences that say most."""
+    from medtl_core.reporting.closing import reference_ledger, reference_name, told, words_by_evidence
 
     ledger = reference_ledger()
     if ledger is None:
         return ["", "No reference run is kept yet: medtl keep RUN results/reference"]
-    words = Counter(v.verdict for v in ledger.verdicts if v.verdict not in UNMEASURED)
-    counts = ", ".join(f"{count} {word}" for word, count in words.most_common())
-    lines = ["", wrapped(f"On patients' images the reference run ({reference_name()}) found: {counts}.")]
+    patients, made_up = (
+        ", ".join(f"{count} {word}" for word, count in words.most_common())
+        for words in words_by_evidence(ledger)
+    )
+    lines = ["", wrapped(f"On patients' images the reference run ({reference_name()}) found: {patients}.")]
+    if made_up:
+        lines.append(wrapped(f"Identities and made-up images alone decide the others: {made_up}."))
     for row in told(ledger):
         said = f"“{row['statement']}” {row['verdict'].capitalize()}. {row['sentence']}"
         lines.append(wrapped(said, 6, row["id"]))

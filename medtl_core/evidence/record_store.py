@@ -18,7 +18,7 @@ from medtl_core.evidence.study_declaration import StudyDeclaration, declare, rea
 from medtl_core.files import parse_json, read_arrays, read_text, write_arrays, write_text
 from medtl_core.settings import run_directory
 
-__all__ = ["Record", "RecordStore", "record_check", "to_frame"]
+__all__ = ["Record", "RecordStore", "declare_check", "record_check", "to_frame"]
 
 
 _LINES = "one record a line"
@@ -181,7 +181,11 @@ def record_check(
         key=key,
         synthetic=synthetic,
     )
-    folder = run_directory()
-    RecordStore(folder).add([record])
-    declare(folder, StudyDeclaration(notebook, study, (record.arm,), {}, {name: record.direction}))
+    RecordStore(run_directory()).add([record])
+    declare_check(notebook, name, study=study)
     return record.value
+
+
+def declare_check(notebook: str, name: str, *, study: str = "checks") -> None:
+    """Say that a notebook records the check `name` in other runs, so that rules can be held against it."""
+    declare(run_directory(), StudyDeclaration(notebook, study, ("identity",), {}, {name: "lower"}))

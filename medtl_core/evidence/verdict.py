@@ -163,4 +163,6 @@ def _where_else(primary: Reading) -> str:
         return "not measured in this run"
     where = f"made-up data ({', '.join(made_up)})" if made_up and not others else ", ".join(others)
     scope = list(dict.fromkeys(archive for m in primary.rules for archive in m.archives))
+    if set(made_up) & set(scope):
+        return f"measured on made-up data ({', '.join(made_up)}) only, which decide nothing here"
     return f"measured on {where} only; decided on {', '.join(scope) or 'real images'}"

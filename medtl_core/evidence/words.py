@@ -16,6 +16,8 @@ Verdict = Literal[
     "pending",
 ]
 WORDS: tuple[Verdict, ...] = get_args(Verdict)
+UNMEASURED: tuple[Verdict, ...] = ("pending", "literature only", "not testable here")
+"""Words of entries that no records decide or leave open."""
 
 SIGNIFICANCE = 0.025
 """Every test is one-sided at this level, so that it agrees with the 95 % interval."""

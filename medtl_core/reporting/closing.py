@@ -14,6 +14,8 @@ from medtl_core.evidence.register import load_register
 from medtl_core.evidence.rule_verdict import RuleVerdict
 from medtl_core.evidence.rules.estimate import Estimate
 from medtl_core.evidence.rules.kinds import kind_of
+from medtl_core.evidence.verdict import EntryVerdict
+from medtl_core.evidence.words import UNMEASURED
 from medtl_core.reporting.reference import reference_folder
 
 TOLD = ("contradicted", "mixed", "supported", "partly supported", "not supported")
@@ -88,22 +90,43 @@ def reference_name() -> Path | None:
     return None if folder is None else Path("results") / folder.name
 
 
+def words_by_evidence(ledger: Ledger) -> tuple[Counter[str], Counter[str]]:
+    """How often each word stands in a ledger: where patients' images decide, and where made-up ones do.
+
+    Only words of what was measured are counted.
+    """
+    patients: Counter[str] = Counter()
+    made_up: Counter[str] = Counter()
+    for verdict in ledger.verdicts:
+        if verdict.verdict not in UNMEASURED:
+            (made_up if _rests_on_made_up(verdict) else patients)[verdict.verdict] += 1
+    return patients, made_up
+
+
+def _rests_on_made_up(verdict: EntryVerdict) -> bool:
+    places = [place for result in verdict.rules for place in result.datasets.values() if place.decides]
+    return bool(places) and all(judged.estimate.synthetic for place in places for judged in place.strata)
+
+
 def told(ledger: Ledger, count: int = 5) -> list[dict[str, str]]:
     """The entries whose sentences say most, as rows with id, verdict, statement and sentence.
 
-    Statements of the survey itself come first, then those with the more telling word, then one a notebook.
+    Statements of the survey itself come first, then those that patients' images decide, then those with the
+    more telling word, one a notebook at a time.
     """
     own = [re.compile(group.pattern) for group in ledger.head.ids if group.quoted]
+    made_up = {v.claim.id for v in ledger.verdicts if _rests_on_made_up(v)}
 
-    def inherited(row: dict[str, Any]) -> bool:
-        return not any(pattern.fullmatch(row["id"]) for pattern in own)
+    def rank(row: dict[str, Any]) -> tuple[bool, bool]:
+        inherited = not any(pattern.fullmatch(row["id"]) for pattern in own)
+        return inherited, row["id"] in made_up
 
     rows = [row for row in ledger.rows() if row["verdict"] in TOLD and row["sentence"]]
-    rows.sort(key=lambda row: (inherited(row), TOLD.index(row["verdict"])))
+    rows.sort(key=lambda row: (rank(row), TOLD.index(row["verdict"])))
     seen: Counter[str] = Counter()
     rounds = []
     for row in rows:
-        rounds.append((inherited(row), seen[row["notebook"]]))
+        rounds.append((rank(row), seen[row["notebook"]]))
         seen[row["notebook"]] += 1
     order = sorted(range(len(rows)), key=rounds.__getitem__)
     columns = ("id", "verdict", "statement", "sentence")

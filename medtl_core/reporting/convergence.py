@@ -1,5 +1,7 @@
 """Convergence: how often training was still getting better when its budget of steps ended."""
 
+from typing import Any
+
 import pandas as pd
 
 from medtl_core.errors import MedtlError
@@ -39,7 +41,7 @@ def convergence_table(
         rows.append(
             {
                 "data set": words(str(dataset), labels) + (f" ({domain})" if domain else ""),
-                **({} if by is None else {words(by, labels): level[0]}),
+                **({} if by is None else {words(by, labels): _shown(level[0], labels)}),
                 "arm": words(str(arm), labels),
                 "seeds": part["seed"].nunique(),
                 "median share of the budget": float(part["value"].median()),
@@ -48,3 +50,8 @@ def convergence_table(
             }
         )
     return TextTable(rows)
+
+
+def _shown(level: Any, labels: dict[str, str] | None) -> Any:
+    """A level of a factor as a reader sees it: text in words, numbers as they are."""
+    return words(level, labels) if isinstance(level, str) else level

@@ -11,7 +11,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence.ledger import Ledger
 from medtl_core.evidence.words import WORDS
 from medtl_core.files import write_text
-from medtl_core.reporting.closing import reference_ledger, reference_name, told
+from medtl_core.reporting.closing import reference_ledger, reference_name, told, words_by_evidence
 from medtl_core.reporting.forest import COLOURS
 from medtl_core.settings import project_root
 
@@ -26,14 +26,16 @@ OTHER_COLOURS = {"demonstrated": "#009E73"}
 
 def overview_markdown(ledger: Ledger, folder: Path) -> str:
     """Counts, figure, and the sentences that say most, as Markdown; `folder` holds the figure."""
-    counts = ledger.counts()
-    measured = [word for word in WORDS if word in counts and word in {*COLOURS, *OTHER_COLOURS}]
-    words = ", ".join(f"{counts[word]} {word}" for word in measured)
+    patients, made_up = (
+        ", ".join(f"{counts[word]} {word}" for word in WORDS if word in counts)
+        for counts in words_by_evidence(ledger)
+    )
     lines = [
         f"![Words of the reference ledger by notebook]({folder.as_posix()}/{FIGURE})",
         "",
-        f"Of {len(ledger.verdicts)} statements: {words}. The others are not measured yet, are literature, or "
-        "cannot be tested here.",
+        f"Of {len(ledger.verdicts)} statements, patients' images decide or leave open: {patients}. "
+        f"Identities and made-up images alone decide: {made_up}. The others are not measured yet, are "
+        "literature, or cannot be tested here.",
         "",
     ]
     lines += [

@@ -34,17 +34,26 @@ class NotebookPlan(BaseModel):
 
 
 class Profile(BaseModel):
-    """A profile. A notebook that it does not list runs once with its own defaults, within `budget`."""
+    """A profile. A notebook that it does not list runs once with its own defaults, within `budget`.
+
+    On a CPU `side_by_side` notebooks run at a time, where there is a core for each: short notebooks spend
+    much of their time on what a second core cannot help with.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     description: str
     needs_gpu: bool = False
+    side_by_side: Annotated[int, Field(ge=1)] = 1
     budget: Budget
     notebooks: dict[str, NotebookPlan] = {}
 
     def plan(self, notebook: str) -> NotebookPlan:
         return self.notebooks.get(notebook, NotebookPlan())
+
+    def notebooks_at_a_time(self, device: str, cores: int) -> int:
+        """How many notebooks run side by side on "cpu" with so many cores; one at a time on a GPU."""
+        return min(self.side_by_side, max(1, cores)) if device == "cpu" else 1
 
 
 def profile_names(folder: Path) -> list[str]:

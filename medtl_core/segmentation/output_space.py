@@ -19,7 +19,14 @@ from medtl_core.segmentation.cases import SegmentationCases, UnlabelledImages, r
 from medtl_core.segmentation.networks.dar_unet import DARUNet
 from medtl_core.segmentation.networks.output_discriminator import OutputDiscriminator, probabilities
 from medtl_core.segmentation.networks.unet import UNet
-from medtl_core.segmentation.supervised import SegmentationConfig, descent, finite, mask_loss, update
+from medtl_core.segmentation.supervised import (
+    SegmentationConfig,
+    descent,
+    finite,
+    looked,
+    mask_loss,
+    update,
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,10 @@ def adapt_output_space(
     )
     sources = labelled_batches(source, config.batch_size, config.crop, seed)
     targets = unlabelled_batches(target, config.batch_size, config.crop, seed)
-    history = []
+    history: list[dict[str, Tensor | float]] = []
     network.train()
     discriminator.train()
-    for _, (x_source, masks), x_target in zip(range(config.steps), sources, targets, strict=False):
+    for step, (x_source, masks), x_target in zip(range(1, config.steps + 1), sources, targets, strict=False):
         heads = network.heads(x_source.to(device))
         p_source, p_target = probabilities(heads[0]), probabilities(network(x_target.to(device)))
         loss = mask_loss(heads, masks.to(device), config.loss)
@@ -82,6 +89,7 @@ def adapt_output_space(
                 "loss": loss.detach(),
                 "adversarial": adversarial.detach(),
                 "discriminator": d_loss.detach(),
+                **looked(config, network, step),
             }
         )
     network.eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from medtl_core.segmentation.cases import SegmentationCases
 from medtl_core.segmentation.losses import cross_entropy_dice_loss
 from medtl_core.segmentation.networks.dar_unet import DARUNet
 from medtl_core.segmentation.networks.unet import UNet
+from medtl_core.training.looks import Looks
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -25,6 +26,7 @@ class SegmentationConfig:
     """How to train: AdamW, the learning rate falling to 0 along a cosine. The same for all arms.
 
     crop: sides of the random crops, one for each axis; None for whole images. loss: of logits and masks.
+    looks: score the network on held-out source masks on the way; their entry in the history is `held_out`.
     """
 
     steps: int = 200
@@ -32,6 +34,7 @@ class SegmentationConfig:
     learning_rate: float = 0.01
     crop: tuple[int, ...] | None = None
     loss: Loss = cross_entropy_dice_loss
+    looks: Looks | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size"):
@@ -52,15 +55,20 @@ def segment(
     device = next(network.parameters()).device
     optimiser, schedule = descent(network.parameters(), config.learning_rate, config.steps)
     batches = labelled_batches(cases, config.batch_size, config.crop, seed)
-    history = []
+    history: list[dict[str, Tensor | float]] = []
     network.train()
-    for _, (x, masks) in zip(range(config.steps), batches, strict=False):
+    for step, (x, masks) in zip(range(1, config.steps + 1), batches, strict=False):
         loss = mask_loss(network.heads(x.to(device)), masks.to(device), config.loss)
         update(optimiser, loss)
         schedule.step()
-        history.append({"loss": loss.detach()})
+        history.append({"loss": loss.detach(), **looked(config, network, step)})
     network.eval()
     return finite(history, "segment")
+
+
+def looked(config: SegmentationConfig, network: nn.Module, step: int) -> dict[str, float]:
+    """What the config's looks see after this step, for the history; nothing without any."""
+    return {} if config.looks is None else config.looks.at(network, step, config.steps)
 
 
 def mask_loss(heads: Iterable[Tensor], masks: Tensor, loss: Loss) -> Tensor:
@@ -86,7 +94,7 @@ def update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.step()
 
 
-def finite(history: list[dict[str, Tensor]], method: str) -> list[dict[str, float]]:
+def finite(history: Sequence[Mapping[str, Tensor | float]], method: str) -> list[dict[str, float]]:
     """The history in numbers; MedtlError, with step and name, for the first that is not finite."""
     numbers = [{name: float(value) for name, value in entry.items()} for entry in history]
     for step, entry in enumerate(numbers, start=1):

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submodules=["policies"],
     submod_attrs={
         "features": ["FeatureSet", "pooled_features"],
+        "looks": ["Looks", "best_step_share", "last_change", "last_tenth"],
         "loop": ["FitConfig", "fit"],
         "prediction": ["predict"],
     },

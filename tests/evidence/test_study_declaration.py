@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from medtl_core.errors import MedtlError
-from medtl_core.evidence.record_store import RecordStore, record_check
+from medtl_core.evidence.record_store import RecordStore, declare_check, record_check
 from medtl_core.evidence.reference_run import keep_run, read_kept
 from medtl_core.evidence.study_declaration import StudyDeclaration, declare, read_declarations
 
@@ -138,3 +138,12 @@ def test_a_malformed_declaration_is_one_line_that_names_the_file(tmp_path, text)
         read_declarations(RecordStore(tmp_path))
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_check_that_a_run_leaves_out_is_declared_without_a_record(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDTL_OUT", str(tmp_path))
+    declare_check("07_interpretability", "share_found")
+    store = RecordStore(tmp_path)
+    found = read_declarations(store)[("07_interpretability", "checks")]
+    assert (found.arms, found.metrics) == (("identity",), {"share_found": "lower"})
+    assert store.frame().empty

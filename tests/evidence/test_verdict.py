@@ -167,6 +167,12 @@ def test_only_the_scope_decides(rule, claim, pairs, exactly, one):
     assert (elsewhere.verdict, elsewhere.reason) == (
         "pending", "measured on breastmnist only; decided on unmeasured",
     )  # fmt: skip
+    made = one([claim(rule(), scope=["drawn"])], pairs(exactly(0.1, 0.01), dataset="drawn", synthetic=True))[
+        0
+    ]
+    assert (made.verdict, made.reason) == (
+        "pending", "measured on made-up data (drawn) only, which decide nothing here",
+    )  # fmt: skip
 
 
 def test_existence_needs_one_place_and_is_never_contradicted(rule, claim, pairs, exactly, one):

@@ -5,7 +5,7 @@ import pytest
 from medtl_core.evidence.ledger import build_ledger
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.rule import Tolerance
-from medtl_core.reporting.closing import identities, planted_effects, told
+from medtl_core.reporting.closing import identities, planted_effects, told, words_by_evidence
 
 
 @pytest.fixture
@@ -69,3 +69,31 @@ def test_what_is_told_first(tmp_path, rule, claim, registered, pairs, exactly):
     rows = told(build_ledger(registered(*entries), store))
     assert [(row["id"], row["verdict"]) for row in rows] == [("C007", "contradicted"), ("C006", "supported")]
     assert all(row["sentence"].endswith(".") for row in rows)
+
+
+def test_words_that_patients_images_decide_stand_apart_from_those_of_made_up_ones(
+    tmp_path, rule, claim, registered, pairs, exactly
+):
+    store = RecordStore(tmp_path / "run")
+    made_up = {"dataset": "phantoms", "synthetic": True, "metric": "ece"}
+    for r in [*pairs(exactly(0.1, 0.02)), *pairs(exactly(-0.1, 0.02), n_test=101, **made_up)]:
+        store.add([r])
+    entries = [
+        claim(rule(), id="C006"),
+        claim(rule(metric="ece"), id="C007", population="method"),
+        claim(rule(metric="brier"), id="C008"),
+    ]
+    patients, phantoms = words_by_evidence(build_ledger(registered(*entries), store))
+    assert (patients, phantoms) == ({"supported": 1}, {"contradicted": 1})
+
+
+def test_what_patients_images_decide_is_told_before_what_made_up_ones_do(
+    tmp_path, rule, claim, registered, pairs, exactly
+):
+    store = RecordStore(tmp_path / "run")
+    made_up = {"dataset": "phantoms", "synthetic": True, "metric": "ece"}
+    for r in [*pairs(exactly(0.1, 0.02)), *pairs(exactly(-0.1, 0.02), n_test=101, **made_up)]:
+        store.add([r])
+    entries = [claim(rule(metric="ece"), id="C006", population="method"), claim(rule(), id="C007")]
+    told_first = told(build_ledger(registered(*entries), store))
+    assert [row["verdict"] for row in told_first] == ["supported", "contradicted"]

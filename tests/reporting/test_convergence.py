@@ -29,6 +29,14 @@ def test_shares_as_counted_on_paper():
     assert table["median share of the budget"].tolist() == pytest.approx([0.3, 0.3, 0.9])
 
 
+def test_a_level_in_words_is_shown_in_words():
+    found = [{**row, "shift": "a to b"} for row in rows("full", [0.5])]
+    assert (
+        show.convergence_table(pd.DataFrame(found), by="shift", labels={"a to b": "A → B"})["shift"][0]
+        == "A → B"
+    )
+
+
 def test_nothing_recorded_is_an_empty_table():
     assert show.convergence_table(None).empty
     old = pd.DataFrame(rows("full", [0.5])).assign(metric="auroc")

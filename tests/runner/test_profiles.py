@@ -32,6 +32,7 @@ def test_smoke_is_the_notebooks_own_defaults():
         (GOOD.replace("minutes: 1", "minutes: 0"), "budget.minutes"),
         (GOOD.replace("description: d\n", ""), "description"),
         (GOOD.replace("name: x", "name: y"), "name is 'y', expected 'x'"),
+        (GOOD + "side_by_side: 0\n", "side_by_side"),
         (GOOD + "notebooks: {n: {runs: []}}\n", "notebooks.n.runs"),
         ("- 1\n", "the file"),
         ("{", "not valid YAML"),
@@ -49,3 +50,17 @@ def test_an_unknown_profile_is_refused_with_the_known_ones(tmp_path):
     (tmp_path / "x.yaml").write_text(GOOD)
     with pytest.raises(MedtlError, match=r"unknown profile 'z' in .*; there are: x"):
         read_profile(tmp_path, "z")
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "expected"),
+    [("cpu", 8, 3), ("cpu", 2, 2), ("cpu", 1, 1), ("cpu", 0, 1), ("a GPU", 8, 1)],
+)
+def test_notebooks_side_by_side_have_a_core_each_and_a_gpu_to_themselves(tmp_path, device, cores, expected):
+    (tmp_path / "x.yaml").write_text(GOOD + "side_by_side: 3\n")
+    assert read_profile(tmp_path, "x").notebooks_at_a_time(device, cores) == expected
+
+
+def test_notebooks_run_one_after_another_unless_the_profile_says_otherwise(tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD)
+    assert read_profile(tmp_path, "x").notebooks_at_a_time("cpu", 8) == 1

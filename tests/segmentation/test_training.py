@@ -20,6 +20,7 @@ from medtl_core.segmentation.output_space import (
     discriminator_loss,
 )
 from medtl_core.segmentation.supervised import SegmentationConfig, segment
+from medtl_core.training.looks import Looks
 
 VOLUMES = draw_volumes(24, seed=0, size=16)
 T1, T2 = (
@@ -48,6 +49,29 @@ def equal(one, other):
     return all(
         torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     )
+
+
+def test_looks_are_kept_and_change_nothing():
+    seen = []
+
+    def score(network):
+        seen.append(float(np.nanmean(measure_dice(network, SOURCE))))
+        return seen[-1]
+
+    looks = {"looks": Looks(score, times=2)}
+    networks = [unet() for _ in range(4)]
+    plain = segment(networks[0], SOURCE, SegmentationConfig(steps=4, batch_size=4), seed=0)
+    looked = segment(networks[1], SOURCE, SegmentationConfig(steps=4, batch_size=4, **looks), seed=0)
+    watched = OutputAdaptationConfig(steps=4, batch_size=4, adversarial_weight=0.1, **looks)
+    adapted = adapt_output_space(networks[2], discriminator(), SOURCE, TARGET, watched, seed=0)
+    without = adapt_output_space(networks[3], discriminator(), SOURCE, TARGET, QUICK, seed=0)
+    for history, bare in ((looked, plain), (adapted, without)):
+        assert ["held_out" in entry for entry in history] == [False, True, False, True]
+        assert [{k: v for k, v in entry.items() if k != "held_out"} for entry in history] == bare
+    assert equal(networks[0], networks[1])
+    assert equal(networks[2], networks[3])
+    assert seen[1] == looked[-1]["held_out"] == float(np.nanmean(measure_dice(networks[1], SOURCE)))
+    assert seen[3] == adapted[-1]["held_out"] == float(np.nanmean(measure_dice(networks[2], SOURCE)))
 
 
 def test_a_unet_fits_phantoms_and_finds_the_structures_of_new_ones():

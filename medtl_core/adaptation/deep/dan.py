@@ -51,7 +51,7 @@ def train_dan(
     `mmd2`. Errors as `paired_batches`.
     """
     with training_copy(network, [source], seed) as trained:
-        updates = Updates(trained.parameters(), config)
+        updates = Updates(trained.parameters(), config, watched=trained)
         for x_s, y_s, x_t in paired_batches(source, target, normalisation, config, seed):
             features = trained.extractor(torch.cat([x_s, x_t]))
             f_s, f_t = features.split([len(x_s), len(x_t)])

@@ -35,7 +35,7 @@ def train_dann(
     """
     with training_copy(network, [source], seed) as trained:
         discriminator = DomainDiscriminator(trained.num_features).to(source.labels.device)
-        updates = Updates([*trained.parameters(), *discriminator.parameters()], config)
+        updates = Updates([*trained.parameters(), *discriminator.parameters()], config, watched=trained)
         batches = paired_batches(source, target, normalisation, config, seed)
         for step, (x_s, y_s, x_t) in enumerate(batches):
             coefficient = trade_off * reversal_coefficient(step / config.steps)

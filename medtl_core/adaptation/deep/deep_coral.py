@@ -34,7 +34,7 @@ def train_deep_coral(
     batch, so batch norm sees both. History: `loss`, `classification`, `coral`. Errors as `paired_batches`.
     """
     with training_copy(network, [source], seed) as trained:
-        updates = Updates(trained.parameters(), config)
+        updates = Updates(trained.parameters(), config, watched=trained)
         for x_s, y_s, x_t in paired_batches(source, target, normalisation, config, seed):
             z_s, z_t = trained(torch.cat([x_s, x_t])).split([len(x_s), len(x_t)])
             classification = functional.cross_entropy(z_s, y_s)

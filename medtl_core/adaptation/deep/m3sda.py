@@ -69,7 +69,7 @@ def train_m3sda(
     with training_copy(network, sources, seed) as trained:
         classifiers = [copy.deepcopy(trained.classifier) for _ in sources]
         trained.classifier = AveragedClassifiers(classifiers)
-        updates = Updates(trained.parameters(), config)
+        updates = Updates(trained.parameters(), config, watched=trained)
         for labelled, x_t in batches:
             x = torch.cat([*(x for x, _ in labelled), x_t])
             *f_s, f_t = trained.extractor(x).split(config.batch_size)

@@ -56,7 +56,7 @@ def train_mdan(
         device = next(trained.parameters()).device
         discriminators = [DomainDiscriminator(trained.num_features).to(device) for _ in sources]
         of_discriminators = [weight for one in discriminators for weight in one.parameters()]
-        updates = Updates([*trained.parameters(), *of_discriminators], config)
+        updates = Updates([*trained.parameters(), *of_discriminators], config, watched=trained)
         for labelled, x_t in batches:
             x = torch.cat([*(x for x, _ in labelled), x_t])
             *f_s, f_t = trained.extractor(x).split(config.batch_size)

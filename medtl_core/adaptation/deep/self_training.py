@@ -78,7 +78,7 @@ def _round(
 ) -> Adapted:
     order = torch.Generator().manual_seed(seed)
     with training_copy(network, [source], seed) as trained:
-        updates = Updates(trained.parameters(), config)
+        updates = Updates(trained.parameters(), config, watched=trained)
         for x_s, y_s in source_batches(source, normalisation, config, seed):
             index = torch.randint(len(guesses), (config.batch_size,), generator=order).to(y_s.device)
             x = torch.cat([x_s, guesses.inputs(index, normalisation)])

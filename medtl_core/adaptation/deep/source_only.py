@@ -24,7 +24,7 @@ def train_source_only(
     Raises MedtlError for a source of one class or smaller than a batch, and for a loss that is not finite.
     """
     with training_copy(network, [source], seed) as trained:
-        updates = Updates(trained.parameters(), config)
+        updates = Updates(trained.parameters(), config, watched=trained)
         for x, y in source_batches(source, normalisation, config, seed):
             updates.step(functional.cross_entropy(trained(x), y))
     return Adapted(trained, updates.history())

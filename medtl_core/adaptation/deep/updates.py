@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from medtl_core.adaptation.deep.network import AdaptableNetwork
 from medtl_core.adaptation.deep.unlabelled import Labelled
 from medtl_core.errors import MedtlError
+from medtl_core.training.looks import Looks
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class AdaptationConfig:
 
     `steps` updates of AdamW, `batch_size` cases of each domain in each of them. The learning rate falls from
     `learning_rate` as (1 + 10 p)^-0.75 with p the progress from 0 to 1 (Ganin et al. 2016, section 5.2.2).
+    `looks` score the network on held-out source cases on the way; their entry in the history is `held_out`.
     """
 
     steps: int = 300
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    looks: Looks | None = None
 
     def __post_init__(self) -> None:
         rules = {
@@ -51,14 +54,24 @@ class Adapted:
 
 
 class Updates:
-    """An optimiser with its schedule, and the record of the losses that it was given."""
+    """An optimiser with its schedule, and the record of the losses that it was given.
 
-    def __init__(self, parameters: Iterable[nn.Parameter], config: AdaptationConfig) -> None:
+    The record has the looks at `watched` as well, where there is such a network and the config asks for them.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        config: AdaptationConfig,
+        watched: AdaptableNetwork | None = None,
+    ) -> None:
         self._optimiser = torch.optim.AdamW(
             parameters, lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self._schedule = LambdaLR(self._optimiser, lambda step: (1 + 10 * step / config.steps) ** -0.75)
         self._losses: list[dict[str, Tensor]] = []
+        self._looked: dict[int, dict[str, float]] = {}
+        self._config, self._watched = config, watched
 
     def step(self, loss: Tensor, **parts: Tensor) -> None:
         """One update that lowers `loss`; `parts` are what it consists of, for the record."""
@@ -68,6 +81,9 @@ class Updates:
         self._schedule.step()
         # Numbers stay on the device until the end: reading one would wait for it.
         self._losses.append({name: part.detach() for name, part in {"loss": loss, **parts}.items()})
+        if self._config.looks is not None and self._watched is not None:
+            step = len(self._losses)
+            self._looked[step] = self._config.looks.at(self._watched, step, self._config.steps)
 
     def history(self) -> list[dict[str, float]]:
         """Losses of each step by name. Raises MedtlError at the first step whose loss is not finite."""
@@ -78,7 +94,7 @@ class Updates:
                     f"adaptation: loss is {losses['loss']} at step {step} of {len(read)}, expected a finite "
                     "one; lower the learning rate or the trade-off"
                 )
-        return read
+        return [losses | self._looked.get(step, {}) for step, losses in enumerate(read, start=1)]
 
 
 @contextmanager

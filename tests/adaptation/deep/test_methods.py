@@ -19,6 +19,7 @@ from medtl_core.adaptation.deep import (
 )
 from medtl_core.errors import MedtlError
 from medtl_core.training.features import FeatureSet
+from medtl_core.training.looks import Looks
 from medtl_core.training.prediction import predict
 
 QUICK = AdaptationConfig(steps=6, batch_size=16)
@@ -220,3 +221,23 @@ def test_the_extractor_of_adda_works_against_the_discriminator():
         ).history
         domain.append(np.mean([step["domain"] for step in history[-10:]]))
     assert domain[1] > domain[0] - 0.02
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_looks_at_held_out_cases_are_kept_and_change_nothing(name):
+    seen = []
+
+    def score(network):
+        seen.append((network.training, predict(network, OTHER, None)))
+        return float(len(seen))
+
+    looked = run(name, config=AdaptationConfig(steps=6, batch_size=16, looks=Looks(score, times=3)))
+    plain = run(name)
+    found = [entry.pop("held_out") for entry in looked.history if "held_out" in entry]
+    assert looked.history == plain.history
+    assert np.array_equal(predict(looked.network, TARGET, None), predict(plain.network, TARGET, None))
+    assert len(seen) >= 3
+    assert found == [float(i) for i in range(1, len(seen) + 1)]
+    if name not in ("ADDA", "AdaBN"):  # their last stage changes what was looked at
+        assert np.array_equal(seen[-1][1], predict(looked.network, OTHER, None))
+    assert not np.array_equal(seen[0][1], seen[-1][1])
