@@ -133,9 +133,10 @@ def test_a_network_without_its_weights_is_refused(notebook):
         require_networks([SimpleNamespace(notebook=notebook, parameters=parameters)])
 
 
-def test_each_data_set_of_a_run_is_audited_once_and_weights_are_not(notebook, tmp_path):
-    values = notebook.parameters.defaults
-    run = SimpleNamespace(notebook=notebook, parameters=values, inputs=inspect_inputs(notebook, values))
+def test_each_data_set_at_hand_is_audited_once_and_weights_are_not(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
+    given = values(notebook, further=["other", "bloodmnist"])  # the latter would have to be fetched
+    run = SimpleNamespace(notebook=notebook, parameters=given, inputs=inspect_inputs(notebook, given))
     said = []
     found = audited(run, tmp_path / "store", said.append)
     assert list(found) == ["mine", "other", "third"]
