@@ -236,16 +236,10 @@ TRAINERS = {
     "adabn": adapt.deep.train_adabn,
     "self_training": adapt.deep.train_self_training,
 }
-for name, given, known in (
-    ("studies", studies, STUDIES),
-    ("methods", methods, SHALLOW),
-    ("networks", networks, list(TRAINERS)),
-    ("gates", gates, ["plain", "triplet", "quad", "non_local"]),
-):
-    if unknown := sorted(set(given) - set(known)):
-        raise errors.MedtlError(
-            f"{name}: found {unknown[0]!r}, expected some of {', '.join(known)}; change -p {name}"
-        )
+study.require_known("studies", studies, STUDIES)
+study.require_known("methods", methods, SHALLOW)
+study.require_known("networks", networks, TRAINERS)
+study.require_known("gates", gates, ["plain", "triplet", "quad", "non_local"])
 device = study.select_device()
 study.seed_everything(0)
 SEEDS = range(first_seed, first_seed + seeds)
