@@ -38,7 +38,7 @@ class AdaptableNetwork(nn.Module):
 
 
 def in_one_batch(module: nn.Module, *domains: Tensor) -> tuple[Tensor, ...]:
-    """Outputs for inputs (n_i, ...) of each domain; all pass in one batch, so that batch norm sees them all."""
+    """Outputs for inputs (n_i, ...) of each domain; all pass in one batch, so batch norm sees them all."""
     outputs: tuple[Tensor, ...] = module(torch.cat(domains)).split([len(x) for x in domains])
     return outputs
 
