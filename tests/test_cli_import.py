@@ -1,5 +1,7 @@
 """`medtl data import`: what a user types, what is printed, and one line for what cannot be."""
 
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
 from pydicom.examples import get_path
 
 from medtl_core.cli import app as cli
@@ -180,6 +183,61 @@ def test_dicom(medtl):
     assert (status, err) == (0, "")
     assert "2 of 2 images: window -160:240" in printed
     assert read_archive("ct.npz").groups.tolist() == ["patient_1", "patient_1"]
+
+
+def test_dicom_with_all_that_is_wrong_is_one_line_each(medtl):
+    for name in ("a", "b"):
+        Path("ct", name).mkdir(parents=True)
+        Path("ct", name, "1.dcm").write_bytes(get_path("ct").read_bytes())
+    whole = Path("ct/a/1.dcm").read_bytes()
+    Path("ct/a/2_cut.dcm").write_bytes(whole[:-5000])
+    Path("ct/a/3_text.dcm").write_text("no DICOM")
+    header = dcmread("ct/a/1.dcm")
+    del header.PixelData
+    header.save_as("ct/b/4_empty.dcm")
+    wrong = {
+        "a/2_cut.dcm": "cannot read",
+        "a/3_text.dcm": "cannot read",
+        "b/4_empty.dcm": "found a DICOM file without pixels",
+    }
+    ct = ("data", "import", "dicom", "ct", "--out", "ct.npz", "--window", "-160:240", "--size", 16)
+    status, printed, err = medtl(*ct)
+    assert (status, printed, err.count("\n")) == (2, "", 1)
+    assert not Path("ct.npz").exists()
+    status, printed, err = medtl(*ct, "--keep-going")
+    assert (status, len(err.splitlines())) == (0, len(wrong))
+    for line, (name, found) in zip(err.splitlines(), wrong.items(), strict=True):
+        assert line.startswith(f"medtl: left out: {name}")
+        assert found in line
+    assert read_archive("ct.npz").n == 2
+
+
+STUCK = """
+import time
+from medtl_core.cli.app import main
+from medtl_core.data.importers import decode, reading
+
+def slow(case, frame):
+    if case.name == "pneumonia/person11_2.jpeg":
+        print("in the middle", flush=True)
+        time.sleep(1)
+    return decode.decode(case, frame)
+
+reading.IMAGES = reading.Reader("slow", slow)
+main()
+"""
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_and_no_traceback(place):
+    save_chest(6)
+    Path("chest/normal/person99_0.png").unlink()
+    command = [sys.executable, "-c", STUCK, "data", "import", "folders", "chest", "--out", "archives/c.npz"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "in the middle\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (cli.INTERRUPTED, "")
+    assert list((place / "archives").iterdir()) == []
 
 
 def test_nifti(medtl):

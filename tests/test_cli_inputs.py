@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medtl_core.backbones import zoo
-from medtl_core.cli.inputs import inspect_inputs, require_networks
+from medtl_core.cli.inputs import audited, inspect_inputs, require_networks
 from medtl_core.data.archives.archive import Archive, write_archive
 from medtl_core.data.sources import preflight
 from medtl_core.data.sources.registry import checksum
@@ -108,3 +108,19 @@ def test_a_network_without_its_weights_is_refused(notebook):
     parameters = values(notebook, network="resnet18.medical")  # the file holds no weights
     with pytest.raises(MedtlError, match=r"resnet18\.medical"):
         require_networks([SimpleNamespace(notebook=notebook, parameters=parameters)])
+
+
+def test_each_data_set_of_a_run_is_audited_once_and_weights_are_not(notebook, tmp_path):
+    values = notebook.parameters.defaults
+    run = SimpleNamespace(notebook=notebook, parameters=values, inputs=inspect_inputs(notebook, values))
+    said = []
+    found = audited(run, tmp_path / "store", said.append)
+    assert list(found) == ["mine", "other", "third"]
+    assert set(run.inputs) - set(found) == {"resnet18.medical.safetensors"}
+    assert found["third"]["word"] == "not auditable"
+    assert (
+        found["third"]["why"]
+        == "the archive has no groups, so that nobody knows which images are of one patient"
+    )
+    assert said == [f"{name}: looking for leaks, once" for name in ("mine", "other", "third")]
+    assert audited(run, tmp_path / "store", pytest.fail) == found

@@ -17,15 +17,18 @@ Run = Annotated[
 def ledger(run: Run = None, json: JsonFlag = False) -> None:
     """Print word and sentence for each statement that a run measured, by the rules as they are now."""
     from medtl_core.cli.ledger_text import ledger_lines
+    from medtl_core.evidence.audits import audit_lines
     from medtl_core.evidence.ledger import build_ledger
     from medtl_core.evidence.reference_run import open_run
     from medtl_core.evidence.register import load_register
+    from medtl_core.evidence.runs import run_summaries
 
-    judged = build_ledger(load_register(), open_run(find_run(run)))
+    folder = find_run(run)
+    judged = build_ledger(load_register(), open_run(folder))
     if json:
         print(judged.to_json(), end="")
     else:
-        print("\n".join(ledger_lines(judged)))
+        print("\n".join(ledger_lines(judged, audit_lines(run_summaries(folder)))))
 
 
 def report(run: Run = None) -> None:

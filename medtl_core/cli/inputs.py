@@ -1,6 +1,7 @@
 """What the parameters of a run name, checked before a kernel starts: data sets, sources and networks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medtl_core.errors import MedtlError
@@ -34,6 +35,22 @@ def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str,
     if "dataset" in declared.names_of("a data set"):
         inputs[values["dataset"]] = _dataset_checksum(notebook, values)
     return inputs
+
+
+def audited(run: "PlannedRun", store: Path, log: Callable[[str], None]) -> dict[str, dict[str, str]]:
+    """By name of each data set of a run that is at hand, the audit's verdict in a word, and why.
+
+    Each content is judged once: verdicts are kept in a folder of `store`. `log` is told when one begins.
+    """
+    from medtl_core.data.auditing.known_verdicts import known_verdict
+
+    declared = run.notebook.parameters
+    sources = [name.partition(":")[0] for name in declared.named("a source", run.parameters)]
+    found = {}
+    for name in sorted({*declared.named("a data set", run.parameters), *sources} & set(run.inputs)):
+        verdict = known_verdict(name, store / "audits", lambda name: log(f"{name}: looking for leaks, once"))
+        found[name] = {"word": verdict.word, "why": verdict.why}
+    return found
 
 
 def require_networks(runs: Iterable["PlannedRun"]) -> None:

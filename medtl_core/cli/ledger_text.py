@@ -3,6 +3,7 @@
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from medtl_core.cli.terminal import plain
@@ -28,8 +29,11 @@ def wrapped(text: str, indent: int = 0, first: str = "") -> str:
     )
 
 
-def ledger_lines(ledger: "Ledger") -> list[str]:
-    """Counts, then by notebook id, word and sentence of each statement that was measured."""
+def ledger_lines(ledger: "Ledger", audits: Iterable[str] = ()) -> list[str]:
+    """Counts, then by notebook id, word and sentence of each statement that was measured.
+
+    `audits` are lines on the data sets (`evidence.audits`), which stand at the end.
+    """
     rows = ledger.rows()
     lines = [wrapped(ledger.summary())]
     measured = [row for row in rows if row["verdict"] not in UNMEASURED]
@@ -38,7 +42,13 @@ def ledger_lines(ledger: "Ledger") -> list[str]:
         for row in (row for row in measured if row["notebook"] == notebook):
             lines.append(wrapped(f"{word_of(row)}. {row['statement']}", 6, row["id"]))
             lines.append(wrapped(row["sentence"] or row["reason"], 6))
-    return lines
+    return [*lines, *data_lines(audits)]
+
+
+def data_lines(audits: Iterable[str]) -> list[str]:
+    """What the audit said of the data sets, under a heading; nothing where there are none."""
+    lines = [wrapped(line, 2) for line in audits]
+    return ["", "Data sets, as their audit found them", *lines] if lines else []
 
 
 def word_of(row: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def run(
     json: JsonFlag = False,
 ) -> None:
     """Run notebooks; print their verdicts and write a report. Exit status 1 if a notebook failed."""
-    from medtl_core.cli.inputs import data_sets_at_hand, inspect_inputs, require_networks
+    from medtl_core.cli.inputs import audited, data_sets_at_hand, inspect_inputs, require_networks
     from medtl_core.cli.summary import show_run
     from medtl_core.runner.destination import run_destination
     from medtl_core.runner.environment import cores, decisive_environment, short_name
@@ -87,7 +87,9 @@ def run(
     )
     try:
         with interruptions_raised():
-            states = execute_plan(plan, settings, log, require_networks)
+            states = execute_plan(
+                plan, settings, log, require_networks, lambda planned: audited(planned, settings.store, log)
+            )
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise

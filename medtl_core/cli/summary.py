@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from medtl_core.cli.ledger_text import wrapped
+from medtl_core.cli.ledger_text import data_lines, wrapped
 from medtl_core.cli.terminal import plain
 from medtl_core.errors import MedtlError
 
@@ -30,6 +31,7 @@ def show_run(states: list["RunState"], out: Path, *, as_json: bool) -> int:
     Returns the exit status: 0 if all ran, every identity held and every planted effect showed, else 1. Raises
     MedtlError if each failure is bad input that showed inside a notebook.
     """
+    from medtl_core.evidence.audits import audit_lines
     from medtl_core.reporting.closing import identities, planted_effects
     from medtl_core.reporting.judging import judge_run
 
@@ -50,6 +52,7 @@ def show_run(states: list["RunState"], out: Path, *, as_json: bool) -> int:
         print(
             "\n".join(
                 [
+                    *data_lines(audit_lines(asdict(state) for state in states)),
                     *_check_lines(checks),
                     *_reference_lines(),
                     *_own_lines(states, out),

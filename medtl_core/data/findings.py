@@ -10,6 +10,7 @@ from medtl_core.data.duplicates import is_constant, split_leaks
 from medtl_core.data.groups import is_unknown
 
 EXAMPLES = 5
+AMONG = ", among them "  # what follows in the text of a finding are names of groups
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,7 @@ def group_leak(archive: Archive, words: NDArray[np.str_]) -> Finding | None:
     used = (words != "") & ~is_unknown(archive.groups)
     leaking = split_leaks(archive.groups[used], words[used])
     total = len(np.unique(archive.groups[used]))
-    text = (
-        f"{len(leaking)} of {total} groups stand in more than one split, among them {', '.join(leaking[:3])}"
-    )
+    text = f"{len(leaking)} of {total} groups stand in more than one split{AMONG}{', '.join(leaking[:3])}"
     return _finding("group_across_splits", len(leaking), tuple(leaking[:EXAMPLES]), text)
 
 

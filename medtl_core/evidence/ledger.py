@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -79,12 +80,14 @@ class Ledger:
         columns = ["id", "section", "statement", "handling", "notebook", "verdict", "reason", "sentence"]
         return pd.DataFrame([[row[c] for c in columns] for row in self.rows()], columns=columns)
 
-    def to_markdown(self) -> str:
-        """The ledger as a Markdown table."""
+    def to_markdown(self, audits: Iterable[str] = ()) -> str:
+        """The ledger as a Markdown table, then `audits`, lines on the data sets (`evidence.audits`)."""
         head = ["id", "section", "statement", "notebook", "verdict", "reason", "sentence"]
         lines = [f"# Ledger\n\n{self.summary()}\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for row in self.rows():
             lines.append("| " + " | ".join(cell(row[column]) for column in head) + " |")
+        listed = [f"- {cell(line)}" for line in audits]
+        lines += ["\n## Data sets, as their audit found them\n", *listed] if listed else []
         return "\n".join(lines) + "\n"
 
     def summary(self) -> str:

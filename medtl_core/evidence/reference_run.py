@@ -14,6 +14,7 @@ import numpy as np
 
 from medtl_core.errors import MedtlError
 from medtl_core.evidence import case_resampling, rule_history
+from medtl_core.evidence.audits import audit_lines
 from medtl_core.evidence.kept_records import compact, read_declaration, read_records
 from medtl_core.evidence.ledger import FILE as LEDGER
 from medtl_core.evidence.ledger import EvidenceStore, Ledger, build_ledger
@@ -151,9 +152,10 @@ def _write(folder: Path, store: EvidenceStore, ledger: Ledger) -> None:
         notebook, study = place
         write_text(folder / "records" / notebook / f"{study}.jsonl", compact(declared[place], list(found)))
     write_text(folder / LEDGER, ledger.to_json())
-    write_text(folder / "ledger.md", ledger.to_markdown())
+    runs = run_summaries(store.root)
+    write_text(folder / "ledger.md", ledger.to_markdown(audit_lines(runs)))
     write_text(folder / ENVIRONMENT, _json(without_machine(environment(store.root))))
-    write_text(folder / RUNS, _json(without_machine(run_summaries(store.root))))
+    write_text(folder / RUNS, _json(without_machine(runs)))
     for name in (rule_history.FILE, case_resampling.FILE):
         if (store.root / name).is_file():
             write_text(folder / name, (store.root / name).read_text(encoding="utf-8"))

@@ -18,6 +18,7 @@ class RunState:
 
     `status` is running, done, failed or interrupted; `key` identifies run and outcome; `files` are the
     records and predictions that the run published, relative to the directory. `data`: checksums by name.
+    `audits`: of the data sets among them the audit's verdict, `word` and `why` (see `evidence.audits`).
     `budget`: minutes and memory_gib. `peak_memory` in bytes, `seconds` of wall time, None before the run has
     ended; `cells` of `total` code cells ended. `error`: cell, name, message, traceback. `no_page`: why there
     is no HTML page. `over_budget`: of `time`, `memory`. `commit`, `dirty` and `package` say which code ran
@@ -34,6 +35,7 @@ class RunState:
     device: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
+    audits: dict[str, dict[str, str]] = field(default_factory=dict)
     budget: dict[str, float] = field(default_factory=dict)
     executed: str = ""
     started: str = ""

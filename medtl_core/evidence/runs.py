@@ -19,8 +19,8 @@ def run_summaries(folder: Path) -> list[dict[str, Any]]:
     """One row per run of a notebook, from `state/*.json` of a run's folder or `runs.json` of a kept one.
 
     Fields: label, notebook, profile, device, status, seconds, peak_mib, budget_seconds, budget_mib,
-    over_budget (of `time`, `memory`), parameters, data (name: checksum), commit, dirty, package, error (one
-    line). MedtlError for a malformed file.
+    over_budget (of `time`, `memory`), parameters, data (name: checksum), audits (name: word and why; rows of
+    older versions lack it), commit, dirty, package, error (one line). MedtlError for a malformed file.
     """
     if (folder / FILE).is_file():
         return read_json(
@@ -65,6 +65,7 @@ def _summary(folder: Path, label: str) -> dict[str, Any]:
         "over_budget": state.over_budget,
         "parameters": state.parameters,
         "data": state.data,
+        "audits": state.audits,
         "commit": state.commit,
         "dirty": state.dirty,
         "package": state.package,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from medtl_core.evidence.audits import audited_sets
 from medtl_core.evidence.ledger import Ledger
 from medtl_core.evidence.runs import environment, run_summaries
 from medtl_core.evidence.words import WORDS
@@ -57,7 +58,9 @@ def report_html(run: Path, ledger: Ledger, reference: Ledger | None = None) -> s
         for row in ledger.rows()
     ]
     counts = ledger.counts()
-    data = sorted({(name, checksum) for r in runs for name, checksum in r["data"].items()})
+    verdicts = {(each.name, each.checksum): each.verdict for each in audited_sets(runs)}
+    inputs = sorted({(name, checksum) for r in runs for name, checksum in r["data"].items()})
+    data = [(name, verdicts.get((name, checksum), "–"), checksum) for name, checksum in inputs]
     jinja = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = jinja.from_string(files("medtl_core.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8"))
     return template.render(

@@ -41,12 +41,14 @@ def execute_plan(
     settings: RunSettings,
     log: Callable[[str], None],
     check: Callable[[list[PlannedRun]], None],
+    audit: Callable[[PlannedRun], dict[str, dict[str, str]]],
 ) -> list[RunState]:
     """Does what is not yet done of `plan`; returns the states of all its runs, in order, each with `skipped`.
 
     `log` is told a line for each run that is skipped; `check` sees those that are not, before anything is
-    written, and may refuse them. Raises MedtlError where the run directory cannot be written, and
-    KeyboardInterrupt after kernels and workers were stopped and the states written.
+    written, and may refuse them; `audit` gives the verdicts on the data sets of one of these (`RunState`).
+    Raises MedtlError where the run directory cannot be written, and KeyboardInterrupt after kernels and
+    workers were stopped and the states written.
     """
     directory = RunDirectory(settings.out)
     states = {}
@@ -69,12 +71,17 @@ def execute_plan(
         with directory.locked():
             code = provenance()
             write_json(settings.out / ENVIRONMENT, describe(settings.device) | code)
-            states |= _execute(todo, directory, settings, code)
+            audits = {run.label: audit(run) for run in todo}
+            states |= _execute(todo, directory, settings, code, audits)
     return [states[run.label] for run in plan]
 
 
 def _execute(
-    todo: list[PlannedRun], directory: RunDirectory, settings: RunSettings, code: dict[str, Any]
+    todo: list[PlannedRun],
+    directory: RunDirectory,
+    settings: RunSettings,
+    code: dict[str, Any],
+    audits: dict[str, dict[str, dict[str, str]]],
 ) -> dict[str, RunState]:
     from medtl_core.runner.execute import run_tasks
 
@@ -88,7 +95,8 @@ def _execute(
         tasks.append(
             KernelTask(run.label, run.notebook.path, executed, scratch, run.parameters, env, settings.timeout)
         )
-        states[run.label] = _begun(run, directory, settings, code)
+        begun = _begun(run, directory, settings, code)
+        states[run.label] = replace(begun, audits=audits[run.label])
         write_state(directory.root, states[run.label])
 
     def ended(label: str, outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 import getpass
 import json
 import platform
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence.ledger import build_ledger
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.evidence.reference_run import keep_run, open_run, read_kept
-from medtl_core.evidence.run_state import RunState, write_state
+from medtl_core.evidence.run_state import RunState, read_state, write_state
 from medtl_core.evidence.runs import run_summaries, without_machine
 
 
@@ -190,6 +191,18 @@ def test_a_state_that_is_none_is_one_line(tmp_path):
         (tmp_path / "state" / "x.json").write_text(text)
         with pytest.raises(MedtlError, match=r"x\.json"):
             run_summaries(tmp_path)
+
+
+def test_a_kept_run_carries_the_verdicts_of_the_audit_and_older_ones_have_none(run, register, tmp_path):
+    kept = keep_run(run, tmp_path / "old", register=register)
+    assert "- not audited: breastmnist\n" in (kept / "ledger.md").read_text()
+    audits = {"breastmnist": {"word": "leaky", "why": "1 of 156 test images stands in training"}}
+    write_state(run, replace(read_state(run, "02_fine_tuning"), audits=audits))
+    for options in ({}, {"merge": True}):
+        kept = keep_run(run, tmp_path / "new", register=register, **options)
+        assert run_summaries(kept)[0]["audits"] == audits
+        listed = "- breastmnist: leaky (1 of 156 test images stands in training)\n"
+        assert (kept / "ledger.md").read_text().endswith(listed)
 
 
 def test_merging_is_as_if_all_had_been_one_run(run, register, tmp_path, record):

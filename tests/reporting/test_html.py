@@ -60,7 +60,8 @@ def run(tmp_path, pairs, exactly, record):
     state = RunState(
         "02_fine_tuning@x y", "02_fine_tuning", "failed", "key", [], seconds=125.0, peak_memory=3 * 2**30,
         budget={"minutes": 1, "memory_gib": 2}, over_budget=["time", "memory"],
-        parameters={"dataset": NASTY}, data={"breastmnist": "c0ffee"},
+        parameters={"dataset": NASTY}, data={"breastmnist": "c0ffee", "w.safetensors": "ab", "old": "cd"},
+        audits={"breastmnist": {"word": "leaky", "why": NASTY}},
         error={"name": "ValueError", "message": NASTY},
     )  # fmt: skip
     write_state(store.root, state)
@@ -120,6 +121,18 @@ def test_everything_is_escaped(page):
     text, _ = page
     assert "<script>alert" not in text
     assert html.escape(NASTY, quote=False).split(" & ")[0].split('"')[0] in text
+
+
+def test_every_data_set_has_the_verdict_of_its_audit(page):
+    text, _ = page
+    shown = dict(re.findall(r"<tr><td>([\w.]+)</td><td>(.*?)</td><td><code>", text))
+    assert shown == {
+        "breastmnist": f"leaky ({html.escape(NASTY, quote=True)})".replace("&quot;", "&#34;").replace(
+            "&#x27;", "&#39;"
+        ),
+        "old": "not audited",
+        "w.safetensors": "–",
+    }
 
 
 def test_budget_data_and_environment_are_shown(page):

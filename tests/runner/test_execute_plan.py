@@ -50,6 +50,11 @@ def allow(runs):
     """A check that refuses nothing."""
 
 
+def unaudited(run):
+    """Verdicts on no data set."""
+    return {}
+
+
 # The mark of a parameter is that of every test which uses the fixture.
 @pytest.fixture(scope="module", params=[pytest.param("two workers", marks=pytest.mark.slow)])
 def finished(tmp_path_factory):
@@ -64,8 +69,10 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MEDTL_STORE", raising=False)
         others = [run for run in plan if run.label != "03_slow"]
-        states = execute_plan(others, settings(folder, workers=2, timeout=120), pytest.fail, allow)
-        states += execute_plan(only(plan, "03_slow"), settings(folder, timeout=3), pytest.fail, allow)
+        states = execute_plan(others, settings(folder, workers=2, timeout=120), pytest.fail, allow, unaudited)
+        states += execute_plan(
+            only(plan, "03_slow"), settings(folder, timeout=3), pytest.fail, allow, unaudited
+        )
     return folder, {state.label: state for state in states}
 
 
@@ -174,7 +181,7 @@ def test_what_is_done_is_skipped_and_said(finished, monkeypatch):
     monkeypatch.setattr(execute, "run_tasks", pytest.fail)
     said = []
     plan = only(planned(folder, seeds="5"), "01_good")
-    (state,) = execute_plan(plan, settings(folder), said.append, pytest.fail)
+    (state,) = execute_plan(plan, settings(folder), said.append, pytest.fail, unaudited)
     assert state == replace(states["01_good"], skipped=True)
     seconds = f"{states['01_good'].seconds:.0f}"
     assert said == [
@@ -206,22 +213,37 @@ def test_what_changed_or_failed_runs_again(mini, monkeypatch, change):
     seen = []
     first = Outcome("failed" if change == "failed" else "done", 1.0, 0, 1, 1)
     monkeypatch.setattr(execute, "run_tasks", stand_in(first, seen))
-    execute_plan(planned(mini), settings(mini), pytest.fail, allow)
+    execute_plan(planned(mini), settings(mini), pytest.fail, allow, unaudited)
     assert [task.label for task in seen] == ["01_a", "02_b"]
     seen.clear()
     if change == "cell":
         write_notebook(mini / "notebooks" / "01_a.ipynb", "2")
     plan = planned(mini, seeds="4") if change == "parameter" else planned(mini)
     said = []
-    execute_plan(plan, settings(mini, fresh=change == "fresh"), said.append, allow)
+    execute_plan(plan, settings(mini, fresh=change == "fresh"), said.append, allow, unaudited)
     assert [task.label for task in seen] == (["01_a"] if change == "cell" else ["01_a", "02_b"])
     assert len(said) == (1 if change == "cell" else 0)
 
 
 def test_time_is_measured_against_the_budget(mini, monkeypatch):
     monkeypatch.setattr(execute, "run_tasks", stand_in(Outcome("done", 60.1, 0, 1, 1), []))
-    states = execute_plan(planned(mini), settings(mini), pytest.fail, allow)
+    states = execute_plan(planned(mini), settings(mini), pytest.fail, allow, unaudited)
     assert [state.over_budget for state in states] == [["time"], ["time"]]
+
+
+def test_a_run_keeps_the_verdicts_on_its_data_sets(mini, monkeypatch):
+    monkeypatch.setattr(execute, "run_tasks", stand_in(Outcome("done", 1.0, 0, 1, 1), []))
+    audits = {"phantoms": {"word": "clean", "why": ""}}
+
+    def audit(run):
+        return audits if run.label == "01_a" else {}
+
+    states = execute_plan(planned(mini), settings(mini), pytest.fail, allow, audit)
+    assert [state.audits for state in states] == [audits, {}]
+    kept = json.loads((mini / "runs" / "x" / "state" / "01_a.json").read_text())
+    assert kept["audits"] == audits
+    again = execute_plan(planned(mini), settings(mini), lambda line: None, pytest.fail, pytest.fail)
+    assert [state.audits for state in again] == [audits, {}]
 
 
 def test_an_interrupted_run_continues(mini, monkeypatch):
@@ -232,13 +254,13 @@ def test_an_interrupted_run_continues(mini, monkeypatch):
 
     monkeypatch.setattr(execute, "run_tasks", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        execute_plan(planned(mini), settings(mini), pytest.fail, allow)
+        execute_plan(planned(mini), settings(mini), pytest.fail, allow, unaudited)
     state = json.loads((mini / "runs" / "x" / "state" / "02_b.json").read_text())
     assert state["status"] == "interrupted"
     assert list((mini / "runs" / "x" / ".running").iterdir()) == []
     seen = []
     monkeypatch.setattr(execute, "run_tasks", stand_in(Outcome("done", 1.0, 0, 1, 1), seen))
-    states = execute_plan(planned(mini), settings(mini), lambda line: None, allow)
+    states = execute_plan(planned(mini), settings(mini), lambda line: None, allow, unaudited)
     assert [task.label for task in seen] == ["02_b"]
     assert [state.skipped for state in states] == [True, False]
 
@@ -248,7 +270,7 @@ def test_what_a_check_refuses_leaves_nothing_behind(mini):
         raise MedtlError("no weights")
 
     with pytest.raises(MedtlError, match="no weights"):
-        execute_plan(planned(mini), settings(mini), pytest.fail, refuse)
+        execute_plan(planned(mini), settings(mini), pytest.fail, refuse, unaudited)
     assert not (mini / "runs").exists()
 
 
@@ -256,7 +278,7 @@ def test_what_a_check_refuses_leaves_nothing_behind(mini):
 def test_a_scheduler_that_does_not_answer_is_one_line(mini, monkeypatch, address):
     monkeypatch.setattr(worker, "SECONDS_TO_CONNECT", 0.5)
     with pytest.raises(MedtlError, match="no Dask scheduler answers") as caught:
-        execute_plan(planned(mini), settings(mini, scheduler=address), pytest.fail, allow)
+        execute_plan(planned(mini), settings(mini, scheduler=address), pytest.fail, allow, unaudited)
     assert "\n" not in str(caught.value)
     assert not (mini / "runs").exists()
 

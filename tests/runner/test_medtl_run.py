@@ -59,14 +59,18 @@ def test_a_run_ends_with_verdicts_and_the_report_and_is_not_done_twice(project, 
     assert status == 0, err
     assert out.splitlines()[-2:] == [f"Report: {report}", NEXT]
     assert "Identities met: 1 of 1" in out
+    assert "Data sets, as their audit found them\n  phantoms: clean\n" in out
     assert "No reference run is kept yet" in out
     assert "01_first 4/4 cells" in err.splitlines()
     assert report.is_file()
     rows = json.loads((project / "runs" / "smoke-cpu" / "ledger.json").read_text())
     assert [row["verdict"] for row in rows] == ["demonstrated", "pending"]
 
+    assert medtl("ledger")[1].endswith("\nData sets, as their audit found them\n  phantoms: clean\n")
+
     status, out, err = medtl("run", "--json")
     answer = json.loads(out)
+    assert answer["runs"][0]["audits"] == {"phantoms": {"word": "clean", "why": ""}}
     assert status == 0
     assert [run["skipped"] for run in answer["runs"]] == [True, True]
     assert [line.split(", ")[0] for line in err.splitlines()] == [

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "croissant": ["croissant_metadata"],
+        "known_verdicts": ["known_verdict"],
         "near_duplicates": ["near_pairs", "perceptual_hashes"],
         "probes": ["probe"],
         "report": ["AuditReport", "full_audit", "quick_verdict"],

@@ -124,11 +124,12 @@ def volume_audit(archive: VolumeArchive, card: DatasetCard, seed: int = 0) -> Au
     )
 
 
-def quick_verdict(archive: Archive, parts: Split | None = None) -> Verdict:
-    """The verdict without probes, on a split (None: the published one): what a result should carry."""
+def quick_verdict(archive: Archive) -> Verdict:
+    """The verdict of `full_audit` without its probes, which decide nothing of it: what a result carries."""
+    parts = _parts(archive)
     words = archive.splits if parts is None else split_words(archive.n, parts)
-    found = [*audit(archive, parts).findings, *near_findings(archive, near_pairs(archive.images), words)]
-    return verdict(archive, [finding for finding in found if finding is not None])
+    near = near_findings(archive, near_pairs(archive.images), words)
+    return verdict(archive, [*audit_as_used(archive).findings, *filter(None, near)])
 
 
 def _parts(archive: Archive) -> Split | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from medtl_core.data.archives.archive import Archive
 from medtl_core.data.duplicates import content_ids
-from medtl_core.data.findings import Finding
+from medtl_core.data.findings import AMONG, Finding
 from medtl_core.data.groups import group_ids, is_unknown
 
 LEAKS = ("group_across_splits", "identical_across_splits", "near_across_splits", "class_is_domain")
@@ -34,6 +34,11 @@ class Verdict:
 
     def __str__(self) -> str:
         return f"{self.word}: {'; '.join(self.reasons)}" if self.reasons else self.word
+
+    @property
+    def why(self) -> str:
+        """The first reason, for a line beside a result: without names of groups, which may be patients'."""
+        return self.reasons[0].partition(AMONG)[0] if self.reasons else ""
 
 
 def verdict(archive: Archive, findings: Iterable[Finding]) -> Verdict:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from medtl_core.errors import MedtlError
 
-EXAMPLES = "--window 0:4095 for fixed values, or --window 1%:99% for percentiles of each image or volume"
+EXAMPLES = (
+    "--window 0:4095 or 0:65535 for fixed values, or --window 1%:99% for percentiles of each image or volume"
+)
 
 
 @dataclass(frozen=True)

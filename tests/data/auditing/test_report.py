@@ -57,6 +57,29 @@ def test_what_stands_in_two_parts_is_leaky():
     assert quick_verdict(made(splits=splits, images=images)).word == "leaky"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"groups": None},
+        {"labels": np.zeros(N, int)},
+        {"images": np.repeat(made().images[::2], 2, 0), "groups": np.arange(N).astype(str)},
+        {"splits": np.array(["train"] * 61 + ["val"] * 21 + ["test"] * 38)},
+        {"domains": np.where(made().labels == 1, "x", "y")},
+    ],
+)
+def test_the_quick_verdict_is_that_of_the_whole_audit(changes):
+    archive = made(**changes)
+    assert quick_verdict(archive) == full_audit(archive, CARD).verdict
+
+
+def test_the_line_beside_a_result_names_no_group():
+    found = quick_verdict(made(splits=np.array(["train"] * 61 + ["val"] * 21 + ["test"] * 38)))
+    assert "p30" in str(found)
+    assert found.why == "1 of 60 groups stand in more than one split"
+    assert quick_verdict(made()).why == ""
+
+
 def test_a_class_that_is_a_domain_is_leaky():
     assert word(domains=np.where(made().labels == 1, "x", "y")) == "leaky"
 
