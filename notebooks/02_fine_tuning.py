@@ -715,9 +715,7 @@ if not SCRATCH or set(scratch_networks) - set(CONTROLS):
         f"scratch_networks: found {scratch_networks}, expected one or both of {', '.join(CONTROLS)}; "
         "change -p scratch_networks"
     )
-if unknown := sorted(set(variants) - (set(ARMS) - {*MAIN, *CONTROLS})):
-    known = ", ".join(arm for arm in ARMS if arm not in {*MAIN, *CONTROLS})
-    raise errors.MedtlError(f"variants: found {unknown[0]!r}, expected some of {known}; change -p variants")
+study.require_known("variants", variants, [arm for arm in ARMS if arm not in {*MAIN, *CONTROLS}])
 
 
 @study.Study.artifact

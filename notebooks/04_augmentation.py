@@ -89,7 +89,7 @@ from sklearn import linear_model, preprocessing
 # %% tags=["nbval-ignore-output"]
 from medtl_core import augmentation as augment
 from medtl_core import backbones as networks
-from medtl_core import data, errors, evaluation, evidence, study, training, truncation
+from medtl_core import data, evaluation, evidence, study, training, truncation
 
 show.use_style()
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -156,10 +156,7 @@ STUDIES = [
     "web",
     "policy_search",
 ]
-if unknown := sorted(set(studies) - set(STUDIES)):
-    raise errors.MedtlError(
-        f"studies: found {unknown[0]!r}, expected some of {', '.join(STUDIES)}; change -p studies"
-    )
+study.require_known("studies", studies, STUDIES)
 device = study.select_device()
 study.seed_everything(0)
 SEEDS = range(first_seed, first_seed + seeds)
@@ -467,10 +464,9 @@ POLICIES = {
     **{name: one(name, 0.5) for name in ["rotation", "scale", "translation", "crop", "blur", "intensity", "gamma",
                                          "contrast", "elastic", "bspline", "cutout", "patch_swap"]},
 }  # fmt: skip
-if unknown := sorted(set(arms) - (set(POLICIES) - {"repeated", "weak", "moderate", "strong"})):
-    raise errors.MedtlError(
-        f"arms: found {unknown[0]!r}, expected some of {', '.join(POLICIES)}; change -p arms"
-    )
+study.require_known(
+    "arms", arms, [name for name in POLICIES if name not in ("repeated", "weak", "moderate", "strong")]
+)
 SHIFTS = {"noise": [2, 4], "blur": [2, 4], "gamma": [2, 4]}  # corruptions of the test images, by severity
 
 

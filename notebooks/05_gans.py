@@ -141,10 +141,7 @@ LABELS = {
 }
 STUDIES = ["realism", "architecture", "pix2pix", "structure", "supplement", "partner", "cycle", "tumours",
            "acgan_classifier", "labels", "saturation", "protocol"]  # fmt: skip
-if unknown := sorted(set(studies) - set(STUDIES)):
-    raise errors.MedtlError(
-        f"studies: found {unknown[0]!r}, expected some of {', '.join(STUDIES)}; change -p studies"
-    )
+study.require_known("studies", studies, STUDIES)
 if image_size % 4 or len(cycle) != 2:
     raise errors.MedtlError(
         f"image_size {image_size} and cycle {cycle}, expected a multiple of 4 and two domains; change -p"

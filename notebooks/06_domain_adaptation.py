@@ -236,16 +236,10 @@ TRAINERS = {
     "adabn": adapt.deep.train_adabn,
     "self_training": adapt.deep.train_self_training,
 }
-for name, given, known in (
-    ("studies", studies, STUDIES),
-    ("methods", methods, SHALLOW),
-    ("networks", networks, list(TRAINERS)),
-    ("gates", gates, ["plain", "triplet", "quad", "non_local"]),
-):
-    if unknown := sorted(set(given) - set(known)):
-        raise errors.MedtlError(
-            f"{name}: found {unknown[0]!r}, expected some of {', '.join(known)}; change -p {name}"
-        )
+study.require_known("studies", studies, STUDIES)
+study.require_known("methods", methods, SHALLOW)
+study.require_known("networks", networks, TRAINERS)
+study.require_known("gates", gates, ["plain", "triplet", "quad", "non_local"])
 device = study.select_device()
 study.seed_everything(0)
 SEEDS = range(first_seed, first_seed + seeds)
@@ -1027,15 +1021,13 @@ show.side_by_side(show.plot_arms, deeply, "auroc", by="shift", **DEEP)
 
 # %% tags=["nbval-ignore-output"]
 def convergence(records: pd.DataFrame | None, study_name: str, by: str | None) -> None:
-    """How often training ended before it had settled, in this run and in the reference."""
+    """How often training ended before it had settled, in this run and in the reference, where they say so."""
     of_runs = {"this run": records, "reference": show.reference_records(NOTEBOOK, study_name)}
-    tables = {run: show.convergence_table(found, by=by, labels=LABELS) for run, found in of_runs.items()}
-    for run, table in tables.items():
+    for run, found in of_runs.items():
+        table = show.convergence_table(found, by=by, labels=LABELS)
         if not table.empty:
             print(f"{run}:")
             display(table)
-    if all(table.empty for table in tables.values()):
-        print("No run here holds this study's convergence yet.")
 
 
 convergence(deeply, "deep_methods", "shift")

@@ -144,13 +144,8 @@ LABELS = {
     "nuclei_128": "nuclei",
 }
 STUDIES = ["judges", "sanity", "agreement", "shortcut", "surrogate", "transparent", "truncation"]
-if unknown := sorted(set(studies) - set(STUDIES)):
-    raise errors.MedtlError(
-        f"studies: found {unknown[0]!r}, expected some of {', '.join(STUDIES)}; change -p studies"
-    )
-if unknown := sorted(set(methods) - set(explanation.method_names())):
-    known = ", ".join(explanation.method_names())
-    raise errors.MedtlError(f"methods: found {unknown[0]!r}, expected some of {known}; change -p methods")
+study.require_known("studies", studies, STUDIES)
+study.require_known("methods", methods, explanation.method_names())
 device = study.select_device()
 study.seed_everything(0)
 SEEDS = range(first_seed, first_seed + seeds)

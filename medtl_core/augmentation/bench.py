@@ -1,7 +1,5 @@
 """What augmentation costs, against a training step and against albumentations, measured in one run."""
 
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +11,7 @@ from medtl_core.augmentation.policy import AugmentationPolicy
 from medtl_core.augmentation.transforms import transform
 from medtl_core.backbones.zoo import build
 from medtl_core.data.tensors import normalise
+from medtl_core.paired_timing import median_seconds
 from medtl_core.study.seeding import seeded
 
 SIZE = 64  # pixels
@@ -36,15 +35,7 @@ def run(rounds: int = 5) -> list[dict[str, str | int | float]]:
     turns; `ratio` is that of their medians over `rounds`, and `target` the ratio that it should not exceed.
     """
     with seeded(0):
-        jobs = _jobs()
-        seconds: dict[str, list[float]] = {name: [] for name in jobs}
-        for turn in range(rounds + 1):
-            for name, job in jobs.items():
-                started = time.perf_counter()
-                job()
-                if turn:  # the first turn warms up
-                    seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
+        medians = median_seconds(_jobs(), rounds)
     step, single = "of a training step", "of the time of albumentations"
     return [
         _row("augmentation basic", medians["basic"], medians["step"], TARGETS["basic"], step),

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from medtl_core.errors import MedtlError
+from medtl_core.evaluation.statistics.permutation import permutation_p
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ def mmd_test(
 ) -> TwoSampleTest:
     """Permutation test of equal distributions with MMD^2 (Gretton 2012).
 
-    p = (1 + permuted values at least as large) / (1 + permutations), so it is never 0 and the level is exact.
-    The cases must be independent: not several of one patient. Errors as `mmd2`, and MedtlError for fewer than
-    19 permutations, with which p can never reach .05.
+    The p value is `permutation_p`, so it is never 0 and the level is exact. The cases must be independent:
+    not several of one patient. Errors as `mmd2`, and MedtlError for fewer than 19 permutations, with which p
+    can never reach .05.
     """
     if permutations < 19:
         raise MedtlError(f"mmd_test: found {permutations} permutations, expected at least 19 (p of .05)")
@@ -69,9 +70,7 @@ def mmd_test(
     found = _mmd2_of(kernel, from_x)
     rng = np.random.default_rng(seed)
     null = np.array([_mmd2_of(kernel, rng.permutation(from_x)) for _ in range(permutations)])
-    # The observed labelling, met again among the permutations, must not fall below itself by round-off.
-    at_least = int(np.count_nonzero(null >= found - 1e-12))
-    return TwoSampleTest(found, (1 + at_least) / (1 + permutations), width, null)
+    return TwoSampleTest(found, permutation_p(found, null), width, null)
 
 
 def proxy_a_distance(

@@ -1,15 +1,12 @@
 """How much of the bare step rate the GAN loop keeps, measured in one run."""
 
-import statistics
-import time
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
 from medtl_core.gans.loops.gan import GANConfig, train_gan
 from medtl_core.gans.losses.adversarial import adversarial_loss
 from medtl_core.gans.networks.convolutional import ConvolutionalDiscriminator, ConvolutionalGenerator
+from medtl_core.paired_timing import median_seconds
 
 SIZE = 32  # pixels
 WIDTH = 32
@@ -45,14 +42,8 @@ def run(rounds: int = 5, steps: int = 24) -> list[dict[str, str | int | float]]:
         for _ in range(steps):
             _bare_step(generator, discriminator, real, z, *optimisers)
 
-    seconds: dict[Callable[[], None], list[float]] = {bare: [], loop: []}
-    for turn in range(rounds + 1):
-        for job in seconds:
-            started = time.perf_counter()
-            job()
-            if turn:  # the first turn warms up
-                seconds[job].append(time.perf_counter() - started)
-    bare_seconds, loop_seconds = (statistics.median(seconds[job]) for job in (bare, loop))
+    seconds = median_seconds({"bare": bare, "loop": loop}, rounds)
+    bare_seconds, loop_seconds = seconds["bare"], seconds["loop"]
     return [
         {
             "name": f"train_gan DCGAN {SIZE} px",

@@ -1,15 +1,12 @@
 """How much of the bare step rate the training loop keeps, measured in one run."""
 
-import statistics
-import time
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch.nn import functional
 
 from medtl_core.backbones.zoo import build
 from medtl_core.data.tensors import DeviceDataset
+from medtl_core.paired_timing import median_seconds
 from medtl_core.study.seeding import seeded
 from medtl_core.training.loop import FitConfig, fit
 from medtl_core.training.policies import SCRATCH
@@ -56,14 +53,8 @@ def _measure(name: str, rounds: int, steps: int) -> dict[str, str | int | float]
             functional.cross_entropy(network(x), labels).backward()
             optimiser.step()
 
-    seconds: dict[Callable[[], None], list[float]] = {bare: [], loop: []}
-    for turn in range(rounds + 1):
-        for job in seconds:
-            started = time.perf_counter()
-            job()
-            if turn:  # the first turn warms up
-                seconds[job].append(time.perf_counter() - started)
-    bare_seconds, loop_seconds = (statistics.median(seconds[job]) for job in (bare, loop))
+    seconds = median_seconds({"bare": bare, "loop": loop}, rounds)
+    bare_seconds, loop_seconds = seconds["bare"], seconds["loop"]
     return {
         "name": f"fit {name} {SIZE} px",
         "ratio": bare_seconds / loop_seconds,

@@ -4,6 +4,8 @@ import inspect
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 
 from medtl_core.adaptation import adapt, domain_indices, method_names, shared_classes
 from medtl_core.adaptation.subspace import transfer_components
@@ -207,3 +209,14 @@ def test_domains_and_classes_by_name():
     assert shared_classes(["x", "y", "z"], ["z", "w", "x"]) == ["x", "z"]
     with pytest.raises(MedtlError, match="source x, y and target v, w share 0"):
         shared_classes(["x", "y"], ["v", "w"])
+
+
+def test_the_solver_share_counts_the_iterations_of_the_logistic_regression(fitted):
+    centred = SOURCE - SOURCE.mean(0)
+    reduced = PCA(SMALL["dimensions"], svd_solver="full").fit_transform(centred)
+    model = LogisticRegression(max_iter=5000).fit(reduced / np.sqrt(reduced.var(0).mean()), LABELS)
+    found = {name: one.diagnostics["solver_share"] for name, one in fitted.items()}
+    # The signs of axes and the order of rows can change the solver's path by a step or two.
+    assert found["source_only"] == pytest.approx(model.n_iter_[0] / 5000, abs=3 / 5000)
+    assert found.pop("alignment_discriminant") == 0
+    assert all(0 < share < 0.1 for share in found.values())

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medtl_core.adaptation.deep.batches import paired_batches
-from medtl_core.adaptation.deep.network import AdaptableNetwork
+from medtl_core.adaptation.deep.network import AdaptableNetwork, in_one_batch
 from medtl_core.adaptation.deep.unlabelled import Labelled, Unlabelled
 from medtl_core.adaptation.deep.updates import AdaptationConfig, Adapted, Updates, training_copy
 from medtl_core.data.tensors import Normalisation
@@ -53,9 +53,8 @@ def train_dan(
     with training_copy(network, [source], seed) as trained:
         updates = Updates(trained.parameters(), config, watched=trained)
         for x_s, y_s, x_t in paired_batches(source, target, normalisation, config, seed):
-            features = trained.extractor(torch.cat([x_s, x_t]))
-            f_s, f_t = features.split([len(x_s), len(x_t)])
-            z_s, z_t = trained.classifier(features).split([len(x_s), len(x_t)])
+            f_s, f_t = in_one_batch(trained.extractor, x_s, x_t)
+            z_s, z_t = in_one_batch(trained.classifier, f_s, f_t)
             classification = functional.cross_entropy(z_s, y_s)
             mmd2 = multi_kernel_mmd2(f_s, f_t) + multi_kernel_mmd2(z_s, z_t)
             updates.step(classification + trade_off * mmd2, classification=classification, mmd2=mmd2)

@@ -1,6 +1,5 @@
 """Domain-adversarial neural network: features that hide their domain (Ganin et al., JMLR 2016)."""
 
-import torch
 from torch.nn import functional
 
 from medtl_core.adaptation.deep.batches import paired_batches
@@ -10,7 +9,7 @@ from medtl_core.adaptation.deep.gradient_reversal import (
     reversal_coefficient,
     reverse_gradient,
 )
-from medtl_core.adaptation.deep.network import AdaptableNetwork
+from medtl_core.adaptation.deep.network import AdaptableNetwork, in_one_batch
 from medtl_core.adaptation.deep.unlabelled import Labelled, Unlabelled
 from medtl_core.adaptation.deep.updates import AdaptationConfig, Adapted, Updates, training_copy
 from medtl_core.data.tensors import Normalisation
@@ -39,8 +38,7 @@ def train_dann(
         batches = paired_batches(source, target, normalisation, config, seed)
         for step, (x_s, y_s, x_t) in enumerate(batches):
             coefficient = trade_off * reversal_coefficient(step / config.steps)
-            features = trained.extractor(torch.cat([x_s, x_t]))
-            f_s, f_t = features.split([len(x_s), len(x_t)])
+            f_s, f_t = in_one_batch(trained.extractor, x_s, x_t)
             classification = functional.cross_entropy(trained.classifier(f_s), y_s)
             domain = domain_loss(
                 discriminator(reverse_gradient(f_s, coefficient)),

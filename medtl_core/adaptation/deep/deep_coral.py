@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medtl_core.adaptation.deep.batches import paired_batches
-from medtl_core.adaptation.deep.network import AdaptableNetwork
+from medtl_core.adaptation.deep.network import AdaptableNetwork, in_one_batch
 from medtl_core.adaptation.deep.unlabelled import Labelled, Unlabelled
 from medtl_core.adaptation.deep.updates import AdaptationConfig, Adapted, Updates, training_copy
 from medtl_core.data.tensors import Normalisation
@@ -36,7 +36,7 @@ def train_deep_coral(
     with training_copy(network, [source], seed) as trained:
         updates = Updates(trained.parameters(), config, watched=trained)
         for x_s, y_s, x_t in paired_batches(source, target, normalisation, config, seed):
-            z_s, z_t = trained(torch.cat([x_s, x_t])).split([len(x_s), len(x_t)])
+            z_s, z_t = in_one_batch(trained, x_s, x_t)
             classification = functional.cross_entropy(z_s, y_s)
             coral = coral_loss(z_s, z_t)
             updates.step(classification + trade_off * coral, classification=classification, coral=coral)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medtl_core.adaptation.deep.batches import multi_source_batches
-from medtl_core.adaptation.deep.network import AdaptableNetwork
+from medtl_core.adaptation.deep.network import AdaptableNetwork, in_one_batch
 from medtl_core.adaptation.deep.unlabelled import Labelled, Unlabelled
 from medtl_core.adaptation.deep.updates import AdaptationConfig, Adapted, Updates, training_copy
 from medtl_core.data.tensors import Normalisation
@@ -71,8 +71,7 @@ def train_m3sda(
         trained.classifier = AveragedClassifiers(classifiers)
         updates = Updates(trained.parameters(), config, watched=trained)
         for labelled, x_t in batches:
-            x = torch.cat([*(x for x, _ in labelled), x_t])
-            *f_s, f_t = trained.extractor(x).split(config.batch_size)
+            *f_s, f_t = in_one_batch(trained.extractor, *(x for x, _ in labelled), x_t)
             losses = [
                 functional.cross_entropy(classifier(f), y)
                 for classifier, f, (_, y) in zip(classifiers, f_s, labelled, strict=True)

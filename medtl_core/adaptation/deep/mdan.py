@@ -12,7 +12,7 @@ from medtl_core.adaptation.deep.gradient_reversal import (
     domain_loss,
     reverse_gradient,
 )
-from medtl_core.adaptation.deep.network import AdaptableNetwork
+from medtl_core.adaptation.deep.network import AdaptableNetwork, in_one_batch
 from medtl_core.adaptation.deep.unlabelled import Labelled, Unlabelled
 from medtl_core.adaptation.deep.updates import AdaptationConfig, Adapted, Updates, training_copy
 from medtl_core.data.tensors import Normalisation
@@ -58,8 +58,7 @@ def train_mdan(
         of_discriminators = [weight for one in discriminators for weight in one.parameters()]
         updates = Updates([*trained.parameters(), *of_discriminators], config, watched=trained)
         for labelled, x_t in batches:
-            x = torch.cat([*(x for x, _ in labelled), x_t])
-            *f_s, f_t = trained.extractor(x).split(config.batch_size)
+            *f_s, f_t = in_one_batch(trained.extractor, *(x for x, _ in labelled), x_t)
             errors, domains = [], []
             for f, (_, y), discriminator in zip(f_s, labelled, discriminators, strict=True):
                 errors.append(functional.cross_entropy(trained.classifier(f), y))

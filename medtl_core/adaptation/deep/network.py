@@ -37,6 +37,12 @@ class AdaptableNetwork(nn.Module):
         return logits
 
 
+def in_one_batch(module: nn.Module, *domains: Tensor) -> tuple[Tensor, ...]:
+    """Outputs for inputs (n_i, ...) of each domain; all pass in one batch, so batch norm sees them all."""
+    outputs: tuple[Tensor, ...] = module(torch.cat(domains)).split([len(x) for x in domains])
+    return outputs
+
+
 class _PooledFeatures(nn.Module):
     """A backbone without its head: images -> pooled features (N, D)."""
 

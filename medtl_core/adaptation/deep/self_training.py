@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medtl_core.adaptation.deep.batches import require_adaptable, source_batches
-from medtl_core.adaptation.deep.network import AdaptableNetwork
+from medtl_core.adaptation.deep.network import AdaptableNetwork, in_one_batch
 from medtl_core.adaptation.deep.source_only import train_source_only
 from medtl_core.adaptation.deep.unlabelled import Labelled, Unlabelled
 from medtl_core.adaptation.deep.updates import AdaptationConfig, Adapted, Updates, training_copy
@@ -81,8 +81,7 @@ def _round(
         updates = Updates(trained.parameters(), config, watched=trained)
         for x_s, y_s in source_batches(source, normalisation, config, seed):
             index = torch.randint(len(guesses), (config.batch_size,), generator=order).to(y_s.device)
-            x = torch.cat([x_s, guesses.inputs(index, normalisation)])
-            z_s, z_t = trained(x).split([len(x_s), len(index)])
+            z_s, z_t = in_one_batch(trained, x_s, guesses.inputs(index, normalisation))
             classification = functional.cross_entropy(z_s, y_s)
             guessed = functional.cross_entropy(z_t, guesses.labels[index])
             updates.step(classification + guessed, classification=classification, guesses=guessed)

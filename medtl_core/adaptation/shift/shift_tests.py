@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.discrepancy import mmd_test
+from medtl_core.evaluation.statistics.permutation import permutation_p
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,10 @@ def kind_of_shift(
     # Permuted within each class, so the sums over classes are values of one statistic under no difference.
     found = sum(test.statistic for test in tests)
     null = np.sum([test.null for test in tests], axis=0)
-    at_least = int(np.count_nonzero(null >= found - 1e-12))
     return KindOfShift(
         inputs=mmd_test(x, u, permutations=permutations, seed=seed).p_value,
         labels=float(chi2_contingency(counts).pvalue),
-        appearance=(1 + at_least) / (1 + permutations),
+        appearance=permutation_p(found, null),
         concept=_concept_p(x, y, u, v, components),
     )
 

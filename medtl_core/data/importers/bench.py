@@ -1,9 +1,7 @@
 """What an import costs beyond decoding its files, measured in one run."""
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from medtl_core.data.importers.cases import Problems
 from medtl_core.data.importers.folders import list_folders
 from medtl_core.data.importers.frame import Frame
 from medtl_core.data.importers.importing import import_archive
+from medtl_core.paired_timing import median_seconds
 
 SIZE = 224  # pixels, of the files and of the archive
 COARSE = 28  # pixels of the random field that is enlarged to a file
@@ -46,14 +45,8 @@ def run(rounds: int = 3, images: int = 1000) -> list[dict[str, str | int | float
                 for _ in pool.map(_decoded, paths):
                     pass
 
-        seconds: dict[Callable[[], None], list[float]] = {bare: [], whole: []}
-        for turn in range(rounds + 1):
-            for job in seconds:
-                started = time.perf_counter()
-                job()
-                if turn:  # the first turn warms up
-                    seconds[job].append(time.perf_counter() - started)
-    bare_seconds, import_seconds = (statistics.median(seconds[job]) for job in (bare, whole))
+        seconds = median_seconds({"bare": bare, "whole": whole}, rounds)
+    bare_seconds, import_seconds = seconds["bare"], seconds["whole"]
     return [
         {
             "name": f"import JPEG {SIZE} px",

@@ -3,6 +3,7 @@
 from medtl_core.evaluation.statistics.equivalence import equivalence, non_inferiority
 from medtl_core.evaluation.statistics.intervals import Interval, mean_t, paired_t
 from medtl_core.evaluation.statistics.multiplicity import holm
+from medtl_core.evaluation.statistics.permutation import permutation_p
 from medtl_core.evaluation.statistics.power import detectable_effect, detectable_margin, power_paired_t
 from medtl_core.evaluation.statistics.resampling import (
     contrast_bootstrap,
@@ -31,6 +32,7 @@ __all__ = [
     "mean_t",
     "non_inferiority",
     "paired_t",
+    "permutation_p",
     "power_paired_t",
     "slope",
     "slope_by_seed",
