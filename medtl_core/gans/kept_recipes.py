@@ -15,6 +15,10 @@ from medtl_core.gans.phantom_pairs import paired_scanners, with_and_without_lesi
 
 SIZE, SEED = 32, 7
 CLASSES = ("smooth", "spiculated", "ring", "striped")
+SHAPES = replace(  # large lesions of strong texture, whose class can be seen at 32 px
+    SPECS["phantoms"], size=SIZE, classes=CLASSES, contrast=0.35, lesion_texture=0.2, lesion_radius=(0.3, 0.38),
+    images_per_patient=(1, 1),
+)  # fmt: skip
 
 Made = tuple[nn.Module, dict[str, Tensor]]
 
@@ -67,16 +71,16 @@ def acgan_generator() -> networks.ConditionalGenerator:
 
 
 def train_acgan() -> Made:
-    archive = draw(replace(SPECS["phantoms"], size=SIZE, classes=CLASSES, lesion_texture=0.12), SEED)
+    archive = draw(SHAPES, SEED)
     generator = acgan_generator()
     discriminator = networks.TwoHeadDiscriminator(
-        size=SIZE, channels=1, classes=len(CLASSES), seed=1, width=16, dropout=0.3
+        size=SIZE, channels=1, classes=len(CLASSES), seed=1, width=24, dropout=0.3
     )
-    config = loops.ACGANConfig(steps=4000, learning_rate=1e-3)
+    config = loops.ACGANConfig(steps=3000, learning_rate=1e-3)
     images, labels = _grey(archive.images), torch.from_numpy(archive.labels)
     rows: dict[str, Tensor] = {}
     watching = _filmed(
-        rows, (100, 400, 1200, 4000), lambda snap: torch.cat([made[:2] for made in snap.images.values()])
+        rows, (100, 300, 1000, 3000), lambda snap: torch.cat([made[:2] for made in snap.images.values()])
     )
     done = loops.train_acgan(generator, discriminator, images, labels, config, seed=0, watching=watching)
     for k, name in enumerate(CLASSES):
