@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from medtl_core.errors import MedtlError
+from medtl_core.memory import require_memory
 from medtl_core.npz import write_member
 
 if TYPE_CHECKING:
@@ -137,8 +138,10 @@ def read_arrays(
     """The arrays of an .npz file by name: all of them, or those whose name is `wanted`.
 
     Raises MedtlError, in one line, for a file that is missing, unreadable, cut short or damaged, that is no
-    .npz file, that holds pickled Python objects (they are never loaded), or that is too large for the memory.
+    .npz file, that holds pickled Python objects (they are never loaded), or that is too large for the memory
+    that is free.
     """
+    require_memory(_unpacked_bytes(path, wanted), path)
     arrays: dict[str, np.ndarray] = {}
     for name, read in _members(path, expected, remedy):
         if wanted is None or wanted(name):
@@ -162,6 +165,14 @@ def read_shapes(
         except _UNREADABLE as error:
             _refuse(f"{path}: key '{name}'", error, expected, remedy)
     return shapes
+
+
+def _unpacked_bytes(path: Path, wanted: Callable[[str], bool] | None) -> int:
+    """Bytes of the wanted arrays of an .npz file once unpacked; 0 for a file that cannot be read."""
+    with suppress(*_UNREADABLE), zipfile.ZipFile(path) as bundle:
+        names = [(info.filename.removesuffix(".npy"), info.file_size) for info in bundle.infolist()]
+        return sum(size for name, size in names if wanted is None or wanted(name))
+    return 0
 
 
 def _members(path: Path, expected: str, remedy: str) -> "Iterator[tuple[str, Callable[[], np.ndarray]]]":

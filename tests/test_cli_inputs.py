@@ -1,9 +1,11 @@
 """What a run's parameters name is checked and is in its key, whatever the parameters are called."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from medtl_core.backbones import zoo
 from medtl_core.cli.inputs import audited, inspect_inputs, require_networks
@@ -11,8 +13,11 @@ from medtl_core.data.archives.archive import Archive, write_archive
 from medtl_core.data.sources import preflight
 from medtl_core.data.sources.registry import checksum
 from medtl_core.errors import MedtlError
+from medtl_core.runner.notebooks import choose
 from medtl_core.runner.parameters import read_parameters
+from medtl_core.runner.profiles import profile_names, read_profile
 
+PROJECT = Path(__file__).parents[1]
 CELL = """\
 dataset: str = "mine"  # archive; a data set
 domain: str = ""  # part of it; a domain
@@ -102,6 +107,24 @@ def test_each_network_is_built_with_its_weights_and_called_at_the_image_size(not
     ) as error:
         require_networks([run])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore:Mapping deprecated model name")
+def test_every_network_of_a_profile_takes_the_image_size_that_goes_with_it():
+    asked = set()
+    for name in profile_names(PROJECT / "notebooks" / "profiles"):
+        profile = read_profile(PROJECT / "notebooks" / "profiles", name)
+        for one in choose(PROJECT, []):
+            plan = profile.plan(one.name)
+            for more in plan.runs:
+                given = one.parameters.defaults | plan.parameters | more
+                networks = one.parameters.named("a network", given)
+                asked |= {(network, given["image_size"]) for network in networks}
+    assert ("inception_v3", 96) in asked
+    with torch.device("meta"):
+        for network, size in sorted(asked):
+            built = zoo.build(network, num_classes=2, pretrained=False).network.eval()
+            assert built(torch.empty(2, 3, size, size)).shape == (2, 2), (network, size)
 
 
 def test_a_network_without_its_weights_is_refused(notebook):

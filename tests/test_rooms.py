@@ -13,7 +13,18 @@ from medtl_core.settings import PACKAGE
 NAME = PACKAGE.name
 # From the ground up: a room imports its own floor's other rooms only where BESIDE says so.
 FLOORS = (
-    ("errors", "files", "inputs", "npz", "orphans", "paired_timing", "settings", "source_hash"),
+    (
+        "errors",
+        "files",
+        "fonts",
+        "inputs",
+        "memory",
+        "npz",
+        "orphans",
+        "paired_timing",
+        "settings",
+        "source_hash",
+    ),
     ("data", "evaluation"),
     ("backbones", "evidence", "runner"),
     ("study", "reporting"),

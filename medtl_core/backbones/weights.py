@@ -51,6 +51,8 @@ _LITE_BLOCK = {
 # Classifiers of published checkpoints that the networks built here do not have: the hidden layers of VGG's
 # head, the auxiliary heads of GoogLeNet and Inception v3. They are heads, and a head may be left out.
 _OTHER_HEADS = ("pre_logits.", "aux1.", "aux2.", "AuxLogits.")
+# Precisions of weights. Whole numbers are quantised ones, whose scale a file of weights does not hold.
+_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # what reading a damaged or a foreign checkpoint raises: its unpickler meets whatever the bytes happen to say
 _DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, pickle.UnpicklingError)
 
@@ -84,8 +86,8 @@ def load_weights(network: nn.Module, name: str, head: str, source: WeightsSource
     """Load the weights of `source` into all of `network` but its head (dotted path `head`).
 
     Returns the input normalisation that belongs to the weights. Raises MedtlError if the file cannot be
-    read, lacks its normalisation, holds values that are not finite, or belongs to another network; the
-    network is then unchanged.
+    read, lacks its normalisation or has one of grey values up to 255, holds values that are no weights, or
+    belongs to another network; the network is then unchanged.
     """
     if source.kind == "file" and source.path is not None:
         state, normalisation = _read_file(source.path)
@@ -99,11 +101,13 @@ def load_weights(network: nn.Module, name: str, head: str, source: WeightsSource
 
 
 def weights_file(name: str) -> Path | None:
-    """`MEDTL_WEIGHTS/<name>.safetensors` if it exists; MedtlError if MEDTL_WEIGHTS is not a folder."""
+    """`MEDTL_WEIGHTS/<name>.safetensors` if it exists; MedtlError where it, or MEDTL_WEIGHTS, is none."""
     folder = weights_folder()
     if folder is None:
         return None
     path = folder / f"{name}.safetensors"
+    if path.is_dir():
+        raise MedtlError(f"weights: {path} is a folder, expected a safetensors file; remove or rename it")
     return path if path.is_file() else None
 
 
@@ -142,6 +146,11 @@ def _triple(metadata: dict[str, str], key: str, path: Path) -> tuple[float, ...]
         raise MedtlError(
             f"weights: {path.name} has {key} {found!r} in its metadata, expected three numbers with commas "
             "such as '0.485,0.456,0.406'; save the file with its input normalisation"
+        )
+    if min(values) < 0 or max(values) > 1:
+        raise MedtlError(
+            f"weights: {path.name} has {key} {found!r} in its metadata, expected numbers from 0 to 1, "
+            "as images have; divide those of grey values up to 255 by 255"
         )
     return values
 
@@ -202,9 +211,20 @@ def _fill(network: nn.Module, state: dict[str, Tensor], head: str, what: str) ->
             f"weights: {what} belong to another network: {', '.join(faults)}; "
             "expected all parameters of this network, the head aside"
         )
-    broken = [key for key, tensor in given.items() if not torch.isfinite(tensor).all()]
-    if broken:
-        raise MedtlError(
-            f"weights: {what} hold values that are not finite (first: {broken[0]}); get them again"
-        )
+    values = {key: given[key] for key in expected if key in given and expected[key].is_floating_point()}
+    if fault := _no_weights(values):
+        raise MedtlError(f"weights: {what} {fault}; get them again")
     network.load_state_dict(given, strict=False)
+
+
+def _no_weights(given: dict[str, Tensor]) -> str:
+    """Why tensors that fit a network by name and shape are no weights of it; empty where they are."""
+    for key, tensor in given.items():
+        if tensor.dtype not in _PRECISIONS:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            return f"hold {kind} (first: {key}), expected 16 to 64 bit floats"
+        if not torch.isfinite(tensor).all():
+            return f"hold values that are not finite (first: {key})"
+        if key.endswith(".running_var") and (tensor < 0).any():
+            return f"hold negative variances (first: {key})"
+    return "" if any(tensor.any() for tensor in given.values()) else "are all 0"

@@ -9,6 +9,7 @@ import numpy as np
 
 from medtl_core.data.archives.archive import Archive
 from medtl_core.files import write_atomically
+from medtl_core.fonts import any_script
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,8 @@ class ContactSheet:
     def png(self, dpi: int = 100) -> bytes:
         """The picture as PNG, `dpi` pixels an inch."""
         stream = io.BytesIO()
-        self.figure.savefig(stream, format="png", dpi=dpi)
+        with any_script():
+            self.figure.savefig(stream, format="png", dpi=dpi)
         return stream.getvalue()
 
     def save(self, path: str | Path, dpi: int = 150) -> None:

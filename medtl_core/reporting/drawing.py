@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from medtl_core.files import write_atomically
+from medtl_core.fonts import any_script
 from medtl_core.reporting.style import rc_params
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Drawing:
         for text in self.figure.findobj(Text):
             text.set_parse_math(False)
         buffer = io.BytesIO()
-        with mpl.rc_context(rc_params()):
+        with mpl.rc_context(rc_params()), any_script():
             self.figure.savefig(
                 buffer, format="png", dpi=PIXELS_PER_INCH * SHARPNESS, metadata={"Software": None}
             )

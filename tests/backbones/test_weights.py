@@ -90,6 +90,13 @@ def altered(change: str) -> dict[str, Tensor]:
             state["conv1.weight"] = torch.zeros(64, 3, 3, 3)
         case "nan":
             state["layer1.0.conv1.weight"][0, 0, 0, 0] = torch.nan
+        case "int8" | "bool" | "float8_e5m2" | "complex64":
+            key = "layer1.0.conv1.weight"
+            state[key] = state[key].to(getattr(torch, change))
+        case "negative":
+            state["layer2.0.bn1.running_var"][3] = -1e-3
+        case "zeros":
+            state = {key: torch.zeros_like(tensor) for key, tensor in state.items()}
         case "auxiliary only":
             state = {"aux1.fc2.bias": torch.zeros(1000)}
     return state
@@ -102,6 +109,12 @@ def altered(change: str) -> dict[str, Tensor]:
         ("unknown", r"1 unknown \(first: layer5\.weight\)"),
         ("reshaped", r"conv1\.weight \(64, 3, 3, 3\) instead of \(64, 3, 7, 7\)"),
         ("nan", r"not finite \(first: layer1\.0\.conv1\.weight\)"),
+        *(
+            (kind, rf"hold {kind} \(first: layer1\.0\.conv1\.weight\), expected 16 to 64 bit floats")
+            for kind in ("int8", "bool", "float8_e5m2", "complex64")
+        ),
+        ("negative", r"hold negative variances \(first: layer2\.0\.bn1\.running_var\)"),
+        ("zeros", "are all 0; get them again"),
         ("auxiliary only", r"missing \(first: conv1\.weight\)"),
     ],
 )
@@ -130,13 +143,16 @@ def test_weights_of_another_network_are_one_line(save_weights: Callable[..., Pat
         {"mean": "a,b,c", "std": "0.5,0.5,0.5"},
         {"mean": "0.5,0.5,nan", "std": "0.5,0.5,0.5"},
         {"mean": "0.5,0.5,0.5", "std": "0.5,0,0.5"},
+        {"mean": "123.675,116.28,103.53", "std": "0.2,0.2,0.2"},
+        {"mean": "0.5,0.5,0.5", "std": "58.4,57.1,57.4"},
+        {"mean": "-1,-1,-1", "std": "1,1,1"},
     ],
 )
 def test_a_file_without_its_normalisation_is_one_line(
     save_weights: Callable[..., Path], metadata: dict[str, str] | None
 ) -> None:
     save_weights("resnet18", {"conv1.weight": torch.zeros(64, 3, 7, 7)}, metadata)
-    assert_one_line("resnet18", "in its metadata, expected three numbers")
+    assert_one_line("resnet18", "in its metadata, expected (three )?numbers")
 
 
 def test_a_corrupt_file_is_one_line(save_weights: Callable[..., Path]) -> None:
@@ -145,6 +161,12 @@ def test_a_corrupt_file_is_one_line(save_weights: Callable[..., Path]) -> None:
     for damaged in (content[: len(content) // 2], b"not safetensors\n" * 9, b""):
         path.write_bytes(damaged)
         assert_one_line("resnet18", "resnet18.safetensors cannot be read")
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "resnet18.safetensors").mkdir()
+    monkeypatch.setenv("MEDTL_WEIGHTS", str(tmp_path))
+    assert_one_line("resnet18", "is a folder, expected a safetensors file")
 
 
 def test_a_folder_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -62,15 +62,15 @@ def nih_chest_xray14(folder, n=2):
         "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
         "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],"
     )
-    rows, names = [], []
+    rows, tested = [], []
     for i in range(2 * n + 1):
         finding = "Cardiomegaly|Effusion" if i == 2 * n else ("No Finding", "Mass")[i // n]
         name = f"{i // 2 + 1:08}_{i % 2:03}.png"
         save(folder / f"images_{i % 3 + 1:03}" / "images" / name, seed=i)
         rows.append(f"{name},{finding},{i % 2},{i // 2 + 1},0{i}8,M,PA,2682,2749,0.143,0.143,")
-        names.append(name)
+        tested += [name] if i // 2 % 3 == 1 else []  # every third patient
     (folder / "Data_Entry_2017.csv").write_text("\r\n".join([head, *rows]) + "\r\n")
-    (folder / "test_list.txt").write_text(f"{names[1]}\n{names[-2]}\n{names[-1]}\n")
+    (folder / "test_list.txt").write_text("\n".join(tested) + "\n")
     return folder
 
 
@@ -135,8 +135,8 @@ def figshare_brain_tumours(folder, n=2):
 def covid_ct_ucsd(folder, n=2):
     images = folder / "Images-processed"
     for i in range(n):
-        save(images / "CT_COVID" / f"2020.02.22.20024927-p{i}-66%{i}.png", seed=i, channels=(4,))
-        save(images / "CT_NonCOVID" / f"40%{i}.jpg", seed=100 + i)
+        save(images / "CT_COVID" / f"2020.02.22.{20024927 + i // 2}-p{i}-66%{i}.png", seed=i, channels=(4,))
+        save(images / "CT_NonCOVID" / f"{40 + i // 2}%{i}.jpg", seed=100 + i)
     save(images / "CT_COVID" / "PIIS0140673620303603%8.png", seed=77)
     save(images / "CT_NonCOVID" / "673.png", seed=78)
     (folder / "Data-split" / "COVID").mkdir(parents=True)

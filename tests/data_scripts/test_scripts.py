@@ -22,8 +22,8 @@ from publisher import publishing  # noqa: E402
 
 from medtl_core.data.archives.archive import read_archive  # noqa: E402
 from medtl_core.data.importers.script import Script  # noqa: E402
+from medtl_core.data.measurable import require_measurable  # noqa: E402
 from medtl_core.data.sources.publication import fetch, packed_path  # noqa: E402
-from medtl_core.data.splits import split  # noqa: E402
 from medtl_core.errors import MedtlError  # noqa: E402
 
 SCRIPTS = sorted((ROOT / "data_scripts").glob("*.py"))
@@ -82,7 +82,7 @@ def test_nih(tmp_path):
     assert archive.class_names == ("Mass", "No Finding")
     assert archive.labels.tolist() == [1, 1, 0, 0]
     assert archive.groups.tolist() == ["1", "1", "2", "2"]
-    assert archive.splits.tolist() == ["train", "test", "train", "test"]
+    assert archive.splits.tolist() == ["train", "train", "test", "test"]
     assert archive.metadata["Patient Age"].tolist() == ["008", "018", "028", "038"]
     assert said(archive, "left out: 1 images of several findings")
 
@@ -169,11 +169,12 @@ def test_rsna_pneumonia(tmp_path):
     assert "00cd" not in "".join(map(str, archive.metadata.values()))
 
 
-@pytest.mark.parametrize("name", ["nih_chest_xray14", "white_blood_cells", "figshare_brain_tumours"])
-def test_an_archive_can_be_split_for_a_study(name, tmp_path):
-    archive = imported(name, tmp_path, n=12)
-    parts = split(archive, seed=0, published=False)
-    assert len(parts.train) > len(parts.test) > 0
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_a_study_can_be_carried_out_on_the_archive(name, tmp_path):
+    """What `medtl run` asks before a notebook starts, with the smallest sizes that 02_fine_tuning takes."""
+    archive = imported(name, tmp_path, n=24)
+    parts = require_measurable(archive, train_sizes=(16,), val_size=10, test_size=20)
+    assert len(parts.train) >= len(parts.test) > 0
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

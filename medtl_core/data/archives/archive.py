@@ -12,6 +12,7 @@ import numpy as np
 from medtl_core.data.archives.checks import check_arrays, refusal
 from medtl_core.data.archives.keys import RESERVED_KEYS
 from medtl_core.data.archives.medmnist import from_medmnist, is_medmnist_layout
+from medtl_core.data.archives.natural import as_arrays
 from medtl_core.files import read_arrays, write_arrays
 
 
@@ -161,11 +162,15 @@ def read_archive(path: str | PathLike[str]) -> Archive:
 def write_archive(archive: Archive, path: str | PathLike[str]) -> None:
     """Check an archive and write it as one .npz file that appears whole or not at all.
 
+    Its arrays may be lists, tensors on the CPU or columns of pandas as well (`natural.as_arrays`).
+
     Raises:
         MedtlError: the archive breaks a rule, or there is no right or no space to write.
     """
-    validate(archive, str(path))
-    write_arrays(Path(path), archive._arrays())
+    _require_own_keys(archive, str(path))
+    arrays = as_arrays(archive._arrays(), str(path))
+    check_arrays(arrays, str(path))
+    write_arrays(Path(path), arrays)
 
 
 def validate(archive: Archive, source: str) -> None:
@@ -174,6 +179,10 @@ def validate(archive: Archive, source: str) -> None:
     Raises:
         MedtlError: at the first broken rule.
     """
+    _require_own_keys(archive, source)
+    check_arrays(archive._arrays(), source)
+
+
+def _require_own_keys(archive: Archive, source: str) -> None:
     for key in sorted(set(archive.metadata) & set(RESERVED_KEYS)):
         raise refusal(source, key, "it among the metadata", "another name: this one is the archive's own")
-    check_arrays(archive._arrays(), source)

@@ -7,6 +7,7 @@ import numpy as np
 from medtl_core.data.archives.checks import SPLIT_WORDS, described, refusal
 from medtl_core.data.archives.medmnist_table import PublishedSet, published_sets
 from medtl_core.errors import MedtlError
+from medtl_core.memory import require_memory
 
 LAYOUT_KEYS = tuple(f"{split}_{part}" for split in SPLIT_WORDS for part in ("images", "labels"))
 
@@ -41,13 +42,22 @@ def from_medmnist(arrays: Mapping[str, np.ndarray], stem: str, source: str) -> d
             raise refusal(source, f"{split}_labels", f"{len(column)} labels", f"{len(part)}, one per image")
     published = published_as(stem, [part.shape for part in images], labels)
     return {
-        "images": np.concatenate(images),
+        "images": _joined(images, source),
         "labels": np.concatenate(labels),
         "class_names": np.array(
             numbered_class_names(labels, source) if published is None else published.class_names
         ),
         "splits": np.repeat(SPLIT_WORDS, [len(part) for part in images]),
     }
+
+
+def _joined(images: Sequence[np.ndarray], source: str) -> np.ndarray:
+    """The parts as one array, for which there must be memory beside them."""
+    require_memory(sum(part.nbytes for part in images), source)
+    try:
+        return np.concatenate(images)
+    except MemoryError as error:
+        raise MedtlError(f"{source}: too large for this machine's memory; choose a smaller size") from error
 
 
 def published_as(

@@ -6,9 +6,8 @@ A file is looked for in the folder of MEDTL_DATA, then in the user's cache, then
 
 import difflib
 import hashlib
-import re
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from medtl_core.data.archives.archive import Archive, read_archive, validate
 from medtl_core.data.archives.checks import missing_key
@@ -16,19 +15,15 @@ from medtl_core.data.archives.medmnist_table import published_sets
 from medtl_core.data.archives.volumes import VolumeArchive, read_volumes
 from medtl_core.data.measurable import require_measurable
 from medtl_core.data.phantoms.phantoms import SPECS, draw
+from medtl_core.data.sources.checksum_list import LIST, listed_sha256
 from medtl_core.data.sources.dataset_card import DatasetCard, file_card, phantom_card, published_card
 from medtl_core.data.sources.download import download
 from medtl_core.data.sources.locations import cache_folder, data_folder_in_words, file_digest, local_files
 from medtl_core.errors import MedtlError
-from medtl_core.files import read_text
 from medtl_core.inputs import used
 from medtl_core.settings import PACKAGE
 
 PHANTOM_SEED = 0
-CHECKSUM_LIST = "SHA256SUMS"
-_CHECKSUM_LINE = re.compile(
-    r"(?P<digest>[0-9a-fA-F]{64})\s+(?P<name>\S.*)|SHA256 \((?P<of>.+)\) = (?P<tagged>[0-9a-fA-F]{64})"
-)
 
 
 @dataclass(frozen=True)
@@ -205,36 +200,13 @@ def _verify_checksums(name: str) -> list[str]:
     if name in published_sets():
         _require_published_md5(name, path)
         checked.append("the publisher's MD5")
-    listed = _listed_sha256(path)
+    listed = listed_sha256(path)
     if listed is not None:
         found = file_digest(path, "sha256")
         if found != listed:
-            raise MedtlError(
-                f"{path}: checksum mismatch, found SHA-256 {found}, expected {listed} ({CHECKSUM_LIST})"
-            )
-        checked.append(f"SHA-256 of {CHECKSUM_LIST}")
+            raise MedtlError(f"{path}: checksum mismatch, found SHA-256 {found}, expected {listed} ({LIST})")
+        checked.append(f"SHA-256 of {LIST}")
     return checked or ["no checksum to compare with"]
-
-
-def _listed_sha256(path: Path) -> str | None:
-    sums = path.with_name(CHECKSUM_LIST)
-    if not sums.is_file():
-        return None
-    remedy = "write it again with `sha256sum *.npz > SHA256SUMS`"
-    text = read_text(sums, expected="UTF-8 text", remedy=remedy).removeprefix("\ufeff")
-    listed = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and not line.startswith("#"):
-            row = _CHECKSUM_LINE.fullmatch(line.strip())
-            if row is None:
-                raise MedtlError(
-                    f"{sums}: line {number}: found {line.strip()[:60]!r}, expected a SHA-256 and "
-                    f"the name of a file; {remedy}"
-                )
-            # `sha256sum DIGEST  folder/name` and `shasum --tag` alike; a star marks binary mode.
-            digest, name = row["digest"] or row["tagged"], row["name"] or row["of"]
-            listed[PurePath(name.lstrip("*")).name] = digest.lower()
-    return listed.get(path.name)
 
 
 def _absent(name: str) -> MedtlError:
