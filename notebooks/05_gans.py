@@ -954,8 +954,9 @@ beside(cycles, ["round_trip", "change"], "cycle")
 gans.film(gans.kept.load("attention_cyclegan").film)
 
 # %% [markdown]
-# This generator was trained for a few hundred steps only, and its picture is worth a close look. With masks, the attention
-# has found the lesions; the middle of each is gone, a rim is left. In the other direction the map is empty and the output
+# Each column is one image; the rows show training from above. This generator was trained for a few hundred steps only,
+# and its picture is worth a close look. With masks, the attention has found the lesions; step by step the middle of each
+# fades, and a rim is left. In the other direction the map is empty and the output
 # equals the input: no lesion is added at all, and both discriminators and the cycle loss let it pass. The package's loops
 # look for this and say so in a line. The two directions are not alike: to remove a lesion, the network has to find it;
 # to add one, it has to invent

@@ -35,14 +35,6 @@ def _filmed(
     return loops.Watching(look, every=math.gcd(*at))
 
 
-def _translated(generator: nn.Module, images: Tensor) -> Tensor:
-    """Held-out images as a generator in training translates them in evaluation mode."""
-    generator.eval()
-    made: Tensor = loops.translate(generator, images)
-    generator.train()
-    return made
-
-
 def dcgan_networks() -> tuple[networks.ConvolutionalGenerator, networks.ConvolutionalDiscriminator]:
     return (
         networks.ConvolutionalGenerator(size=SIZE, channels=1, seed=0, width=16, latent_dim=32),
@@ -74,11 +66,8 @@ def train_acgan() -> Made:
     )
     config = loops.ACGANConfig(steps=4000, learning_rate=1e-3)
     images, labels = _grey(archive.images), torch.from_numpy(archive.labels)
-    rows: dict[str, Tensor] = {}
-    watching = _filmed(
-        rows, (100, 400, 1200, 4000), lambda snap: torch.cat([made[:2] for made in snap.images.values()])
-    )
-    done = loops.train_acgan(generator, discriminator, images, labels, config, seed=0, watching=watching)
+    done = loops.train_acgan(generator, discriminator, images, labels, config, seed=0)
+    rows = {}
     for k, name in enumerate(CLASSES):
         rows[name] = loops.sample(done.generator, 8, seed=1, labels=torch.full((8,), k))
     return done.generator, rows
@@ -94,12 +83,13 @@ def train_pix2pix() -> Made:
     masks, images = torch.from_numpy(archive.masks).float()[:, None], _grey(archive.images)
     discriminator = networks.PatchDiscriminator(channels=2, seed=1, layers=1, width=16)
     config = loops.Pix2PixConfig(steps=2000, batch_size=8, learning_rate=1e-3)
-    generator, rows = unet(), {"mask": masks[:8]}
-    watching = _filmed(rows, (20, 100, 400, 2000), lambda _: _translated(generator, masks[:8]))
-    done = loops.train_pix2pix(
-        generator, discriminator, masks[8:], images[8:], config, seed=0, watching=watching
-    )
-    return done.generator, rows | {"true image": images[:8]}
+    done = loops.train_pix2pix(unet(), discriminator, masks[8:], images[8:], config, seed=0)
+    rows = {
+        "mask": masks[:8],
+        "translation": loops.translate(done.generator, masks[:8]),
+        "true image": images[:8],
+    }
+    return done.generator, rows
 
 
 def _cycle_networks() -> loops.CycleGAN:
@@ -113,12 +103,10 @@ def _cycle_networks() -> loops.CycleGAN:
 def train_cyclegan() -> Made:
     x, y = (_grey(archive.images) for archive in paired_scanners(800, SIZE, SEED))
     config = loops.CycleConfig(steps=2500, learning_rate=1e-3)
-    both, rows = _cycle_networks(), {"x, scanner A": x[:8]}
-    watching = _filmed(rows, (20, 100, 500, 2500), lambda _: _translated(both.g, x[:8]))
-    done = loops.train_cyclegan(both, x[8:400], y[400:], config, seed=0, watching=watching)
-    rows = {name.replace("step", "G(x), step"): images for name, images in rows.items()}
-    rows["hidden partner of x"] = y[:8]
-    rows["round trip F(G(x))"] = loops.translate(done.generator.f, loops.translate(done.generator.g, x[:8]))
+    done = loops.train_cyclegan(_cycle_networks(), x[8:400], y[400:], config, seed=0)
+    to_y = loops.translate(done.generator.g, x[:8])
+    rows = {"x, scanner A": x[:8], "G(x)": to_y, "hidden partner of x": y[:8]}
+    rows["round trip F(G(x))"] = loops.translate(done.generator.f, to_y)
     return nn.ModuleDict({"g": done.generator.g, "f": done.generator.f}), rows
 
 

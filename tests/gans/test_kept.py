@@ -21,6 +21,22 @@ def test_each_file_fits_its_network_and_is_small(family):
     assert (kept.FOLDER / f"{family}.weights").stat().st_size < 300_000
 
 
+@pytest.mark.parametrize("family", ["dcgan", "attention_cyclegan"])
+def test_the_film_shows_training_and_ends_with_what_the_network_makes(family):
+    loaded = kept.load(family)
+    steps = [name for name in loaded.film if "step" in name]
+    assert len(steps) >= 3
+    if family == "attention_cyclegan":
+        x = torch.from_numpy(loaded.film["with lesion"]).float() / 127.5 - 1
+        with torch.no_grad():
+            where = loaded.network["a_x"](x)
+            last = where * loaded.network["g"](x) + (1 - where) * x
+        shown = torch.from_numpy(loaded.film["removed, step 260"]).float() / 127.5 - 1
+        assert (last - shown).abs().mean() < 0.01
+        first = torch.from_numpy(loaded.film["removed, step 20"]).float() / 127.5 - 1
+        assert (last - first).abs().mean() > 0.02
+
+
 def test_another_family_is_one_line():
     with pytest.raises(MedtlError, match="expected one of dcgan"):
         kept.load("diffusion")
