@@ -1067,6 +1067,7 @@ for name, row in (("wide", widest), ("narrow", narrow)):
         f"{row['a fresh probe tells the domain']:.2f} ({row['the same without DANN']:.2f} without DANN), and AUROC on "
         f"the target is {row['AUROC on the target']:.3f} ({row['AUROC without DANN']:.3f} without DANN)."
     )
+show.side_by_side(show.plot_arms, deeply, "domain_told", by="shift", bounds=(0.0, 1.0), **DEEP)
 
 # %% [markdown]
 # A discriminator near the loss of a coin shows that *this* discriminator is lost, and no more. Two laboratories differ
@@ -1074,11 +1075,7 @@ for name, row in (("wide", widest), ("narrow", narrow)):
 # them, with DANN or without it, and has less room for the classes as well. Longer training and the published optimiser, stochastic gradient descent with
 # momentum, did not change this on these phantoms: with the latter the discriminator wins, and where it is always right
 # the reversed gradient vanishes. So the studies record the accuracy of a fresh probe for DANN, and for MDAN below.
-
-# %% tags=["nbval-ignore-output"]
-show.side_by_side(show.plot_arms, deeply, "domain_told", by="shift", bounds=(0.0, 1.0), **DEEP)
-
-# %% [markdown]
+#
 # Back to the scores. Read each group from the top to the bottom: how far is *source only* from the *oracle*, and who comes between? A method
 # that falls below source only shows **negative transfer**. The table puts it in one number, the share of the gap that is
 # closed, $(\text{adapted} - \text{source}) / (\text{oracle} - \text{source})$, and only where the gap is larger than its
