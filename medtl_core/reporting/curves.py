@@ -1,6 +1,7 @@
 """The figure of a course: a metric along a factor, one line an arm."""
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 3.5
 _APART = 0.075  # of the axis: distance between the labels of two lines
+_NAME_CHARACTERS = 24
 _BESIDE = 5.0  # points: single seeds stand to the right of the interval, so that neither hides the other
 _MARKERS = "osD^vPX*"
 
@@ -156,6 +158,8 @@ def _name_levels(
 
 def _name_lines(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> Callable[[], None]:
     """Write each arm's name beside the end of its line; the function that is returned spreads the names."""
+    names = [textwrap.fill(name, _NAME_CHARACTERS) for _, _, name, _ in ends]
+    apart = _APART * max((name.count("\n") + 1 for name in names), default=1)
     texts = [
         axes.text(
             1.06,
@@ -167,7 +171,7 @@ def _name_lines(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> 
             fontsize=9.5,
             fontweight="bold",
         )
-        for _, _, name, colour in ends
+        for name, (*_, colour) in zip(names, ends, strict=True)
     ]
     leaders = [
         axes.plot([], [], color=colour, linewidth=0.7, alpha=0.6, clip_on=False)[0] for *_, colour in ends
@@ -177,7 +181,7 @@ def _name_lines(axes: "Axes", ends: Sequence[tuple[float, float, str, str]]) -> 
         to_axes = axes.transData + axes.transAxes.inverted()
         points = [to_axes.transform((x, y)) for y, x, _, _ in ends]
         for text, leader, point, y in zip(
-            texts, leaders, points, spread([float(p[1]) for p in points], _APART), strict=True
+            texts, leaders, points, spread([float(p[1]) for p in points], apart), strict=True
         ):
             text.set_y(y)
             leader.set_transform(axes.transAxes)

@@ -19,6 +19,7 @@ FRAME = 1.05  # inches for title and axis
 WIDTH = 4.9  # inches: two panels fill a page
 NO_BREAK = "\N{NO-BREAK SPACE}"
 _LABEL_CHARACTERS = 24
+_HEADING_CHARACTERS = 28
 _BELOW = 0.3  # of a row: single seeds stand under the interval, so that neither hides the other
 
 
@@ -44,7 +45,7 @@ def draw_rows(
         if summary.group != previous and summary.group:
             place += 0.25 if previous is not None else 0.0
             heading = textwrap.fill(
-                group_in_words(summary.group, labels), _LABEL_CHARACTERS + 4, break_long_words=False
+                group_in_words(summary.group, labels), _HEADING_CHARACTERS, break_long_words=False
             )
             place += 0.5 * LINE / ROW * heading.count("\n")
             ticks.append((place, heading, True))
@@ -119,8 +120,10 @@ def group_in_words(group: dict[str, Any], labels: dict[str, str] | None = None) 
         else:
             between = ": " if isinstance(level, str) else " = "
             parts.append(f"{words(name, labels)}{between}{words(level, labels)}")
-    # A level keeps together where a heading is broken into lines.
-    return ", ".join(part.replace(" ", NO_BREAK) for part in parts)
+    # A level keeps together where a heading is broken into lines, unless it fills more than one.
+    return ", ".join(
+        part.replace(" ", NO_BREAK) if len(part) <= _HEADING_CHARACTERS else part for part in parts
+    )
 
 
 def seeds_in_words(summaries: Sequence[Summary]) -> str:
