@@ -228,11 +228,17 @@ main()
 """
 
 
+def heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_in_the_middle_leaves_nothing_and_no_traceback(place):
     save_chest(6)
     Path("chest/normal/person99_0.png").unlink()
     command = [sys.executable, "-c", STUCK, "data", "import", "folders", "chest", "--out", "archives/c.npz"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # A shell starts what it runs in the background with Ctrl-C ignored; the tests may run there.
+    with subprocess.Popen(command, preexec_fn=heed_ctrl_c, **pipes) as process:
         assert process.stdout.readline() == "in the middle\n"
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)

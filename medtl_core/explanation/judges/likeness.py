@@ -11,7 +11,7 @@ from torch import Tensor
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
     """Rank correlation (N,) of the values of maps (N, H, W), float64; NaN where a map is flat."""
-    ranks = [rankdata(maps.flatten(1).cpu().numpy(), axis=1) for maps in (a, b)]
+    ranks = [rankdata(maps.flatten(1).double().cpu().numpy(), axis=1) for maps in (a, b)]
     first, second = (r - r.mean(1, keepdims=True) for r in ranks)
     scale = np.sqrt((first**2).sum(1) * (second**2).sum(1))
     with np.errstate(invalid="ignore", divide="ignore"):
