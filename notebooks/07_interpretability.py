@@ -117,7 +117,7 @@ LABELS = {
     "pointing_game": "share of maps that point at the object",
     "deletion": "mean probability during deletion (lower is better)",
     "insertion": "mean probability during insertion",
-    "map_correlation": "rank correlation with the map of the trained network",
+    "map_correlation": "rank correlation with the map before",
     "agreement": "rank correlation with other methods",
     "mark_hit": "share of maps that point at the mark",
     "edge_hit": "share of edge maps that point at the mark",
@@ -135,8 +135,8 @@ LABELS = {
     "lower_cut": "a lower cut",
     "cam_gap": "Grad-CAM against HiRes-CAM (largest difference)",
     "randomised": "weights redrawn",
-    "head": "the head",
-    "upper": "the head and the upper stages",
+    "head": "head",
+    "upper": "and upper\nstages",
     "all": "everything",
     "method": "method",
     "breast_ultrasound_128": "breast ultrasound",
@@ -519,7 +519,7 @@ def explained(network, x: torch.Tensor, target: torch.Tensor, arm: str) -> expla
     )
 
 
-SHOWN = 3
+SHOWN = 2
 rows_x, rows_target, rows_masks = x[:SHOWN], target[:SHOWN], masks[:SHOWN]
 gallery, numbers = [], {}
 for arm in [*explanation.method_names(), *CONTROLS]:
@@ -785,7 +785,8 @@ def sanity_trial(arm: str, seed: int, randomised: str) -> dict:
 
 sanity = run_if("sanity", sanity_trial, methods, factors={"randomised": ["head", "upper", "all"]}, n_test=few)
 SANITY = {"notebook": NOTEBOOK, "study": "sanity", "labels": LABELS}
-show.side_by_side(show.plot_arms, sanity, "map_correlation", by="randomised", bounds=(-1.0, 1.0), **SANITY)
+redrawn = ["head", "upper", "all"]
+show.side_by_side(show.plot_curves, sanity, "map_correlation", "randomised", order=redrawn, **SANITY)
 
 # %% [markdown]
 # A caution from the authors' own errata: guided backpropagation is blind to the *upper* layers; when the lowest ones
@@ -1184,11 +1185,11 @@ show.side_by_side(show.plot_arms, transparent, "auroc", notebook=NOTEBOOK, study
 # %% tags=["nbval-ignore-output"]
 train_cases = cases("train", train_size, first_seed)
 train_features, own_features = (
-    training.pooled_features(model, pixels(index)).cpu().numpy() for index in (train_cases, example_cases[:3])
+    training.pooled_features(model, pixels(index)).cpu().numpy() for index in (train_cases, example_cases[:2])
 )
 nearest = explanation.prototypes(own_features, train_features, k=3)
 sheet, titles = [], []
-for row, case in enumerate(example_cases[:3]):
+for row, case in enumerate(example_cases[:2]):
     alike = train_cases[nearest.index[row]]
     sheet += list(pictures(pixels(np.concatenate([[case], alike])).images))
     titles += [f"new: {archive.class_names[archive.labels[case]]}"]
