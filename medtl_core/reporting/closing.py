@@ -104,7 +104,8 @@ def words_by_evidence(ledger: Ledger) -> tuple[Counter[str], Counter[str]]:
 
 
 def _rests_on_made_up(verdict: EntryVerdict) -> bool:
-    places = [place for result in verdict.rules for place in result.datasets.values() if place.decides]
+    primary = [result for result in verdict.rules if result.rule.reading != "strong"]
+    places = [place for result in primary for place in result.datasets.values() if place.decides]
     return bool(places) and all(judged.estimate.synthetic for place in places for judged in place.strata)
 
 
