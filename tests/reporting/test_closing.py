@@ -71,29 +71,29 @@ def test_what_is_told_first(tmp_path, rule, claim, registered, pairs, exactly):
     assert all(row["sentence"].endswith(".") for row in rows)
 
 
-def test_words_that_patients_images_decide_stand_apart_from_those_of_made_up_ones(
-    tmp_path, rule, claim, registered, pairs, exactly
-):
+@pytest.fixture
+def both_kinds(tmp_path, pairs, exactly):
+    """Records in which patients' images support an effect of AUROC, and phantoms contradict one of ECE."""
     store = RecordStore(tmp_path / "run")
     made_up = {"dataset": "phantoms", "synthetic": True, "metric": "ece"}
     for r in [*pairs(exactly(0.1, 0.02)), *pairs(exactly(-0.1, 0.02), n_test=101, **made_up)]:
         store.add([r])
+    return store
+
+
+def test_words_that_patients_images_decide_stand_apart_from_those_of_made_up_ones(
+    both_kinds, rule, claim, registered
+):
     entries = [
         claim(rule(), id="C006"),
         claim(rule(metric="ece"), id="C007", population="method"),
         claim(rule(metric="brier"), id="C008"),
     ]
-    patients, phantoms = words_by_evidence(build_ledger(registered(*entries), store))
+    patients, phantoms = words_by_evidence(build_ledger(registered(*entries), both_kinds))
     assert (patients, phantoms) == ({"supported": 1}, {"contradicted": 1})
 
 
-def test_what_patients_images_decide_is_told_before_what_made_up_ones_do(
-    tmp_path, rule, claim, registered, pairs, exactly
-):
-    store = RecordStore(tmp_path / "run")
-    made_up = {"dataset": "phantoms", "synthetic": True, "metric": "ece"}
-    for r in [*pairs(exactly(0.1, 0.02)), *pairs(exactly(-0.1, 0.02), n_test=101, **made_up)]:
-        store.add([r])
+def test_what_patients_images_decide_is_told_before_what_made_up_ones_do(both_kinds, rule, claim, registered):
     entries = [claim(rule(metric="ece"), id="C006", population="method"), claim(rule(), id="C007")]
-    told_first = told(build_ledger(registered(*entries), store))
+    told_first = told(build_ledger(registered(*entries), both_kinds))
     assert [row["verdict"] for row in told_first] == ["supported", "contradicted"]
