@@ -34,12 +34,12 @@ def typed(tmp_path, monkeypatch):
     environment = os.environ | {name: str(path) for name, path in settings.items()}
     environment |= {"PYTHONPATH": str(ROOT), "MEDTL_PROJECT": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
 
-    def run(*command):
+    def run(*command, status=0):
         done = subprocess.run(
             list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == status, done.stderr
+        return done.stderr if status else done.stdout
 
     return run
 
@@ -84,6 +84,18 @@ def test_the_archive_of_a_script_runs_through_a_notebook(name, tmp_path, monkeyp
     assert scores.index.tolist() == [0, 1]
     assert ((scores >= 0) & (scores <= 1)).all(axis=None)
     assert set(records.dataset) == {name}
+
+
+def test_an_archive_of_volumes_is_refused_in_one_line_that_says_why(typed, tmp_path):
+    source = SOURCES["msd_hippocampus"](tmp_path / "source")
+    typed(
+        *MEDTL, "data", "import", "volumes", source / "imagesTr", "--masks", source / "labelsTr",
+        "--window", "1%:99%", "--size", 16, "--out", "archives/volumes.npz",
+    )  # fmt: skip
+    said = typed(*MEDTL, "run", "02_fine_tuning", "-p", "dataset=volumes", "--out", "run", status=2)
+    assert said.count("\n") == 1
+    assert "found volumes, expected images; volumes are for segmentation, save their slices" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_of_images_becomes_results_in_the_commands_of_the_readme(typed, tmp_path):
