@@ -80,6 +80,7 @@ studies: list[str] = ["shortcut"]  # what is measured here, the rest is shown fr
 
 # %% tags=["nbval-ignore-output"]
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -908,10 +909,17 @@ def hospital(seed: int) -> dict:
     return kept
 
 
-def staged(stage: dict, arm: str, seed: int, n: int) -> tuple:
-    """One model as a network, and n images of ill patients with a mark: inputs, class, marks, lesions, pixels."""
+@cache  # a network is built once for all methods that explain it
+def model_of_hospital(arm: str, seed: int) -> networks.Backbone:
+    stage = hospital(seed)
     body = with_head(empty_network(cut_after, 2, seed), stage[f"{arm} weights"], stage[f"{arm} biases"])
     body.network.to(device).eval()
+    return body
+
+
+def staged(stage: dict, arm: str, seed: int, n: int) -> tuple:
+    """One model as a network, and n images of ill patients with a mark: inputs, class, marks, lesions, pixels."""
+    body = model_of_hospital(arm, seed)
     chosen = np.flatnonzero(stage["marked"] & (stage["labels"] == 1))[:n]
     ones = torch.ones(len(chosen), dtype=torch.int64, device=device)
     found = data.DeviceDataset(torch.from_numpy(stage["images"][chosen])[:, None].to(device), ones)
