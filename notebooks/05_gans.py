@@ -857,6 +857,9 @@ beside(supplements, ["auroc"], "supplement")
 gans.film(gans.kept.load("cyclegan").film)
 
 # %% [markdown]
+# Place and outline come first, brightness later. In the last translation the lesion lies where the hidden partner has it,
+# but its grain and its spicules are washed out, and the round trip is smoother than the image that set out.
+#
 # Two studies. On pairs of phantoms: does the translation come nearer to the hidden partner than the image as it was?
 # And on two stains of real cells, or on the phantoms of two sites: round trip and resemblance, with a cycle weight of 0,
 # 1 and 10.
