@@ -26,7 +26,7 @@ class ACGANConfig:
     """How to train; the rest as `GANConfig`.
 
     class_weight: of the class term. made_class_weight: what generated images count in the discriminator's
-    class term. 1 as in the paper; then its class head learns any code for the classes that the generator
+    class term. 1 as in the paper; then its class head may learn any code for the classes that the generator
     offers, the right look of a class or not. At 0 the head learns from real images alone.
     """
 
