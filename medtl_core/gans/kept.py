@@ -6,7 +6,7 @@ it. Weights are kept as 16-bit floats.
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +17,24 @@ from torch import nn
 
 from medtl_core.errors import MedtlError
 from medtl_core.files import read_arrays, write_arrays
-from medtl_core.gans import kept_recipes as recipes
+from medtl_core.gans.kept_from_noise import FROM_NOISE
+from medtl_core.gans.kept_recipe import Recipe
+from medtl_core.gans.kept_translators import TRANSLATORS
 
 FOLDER = Path(__file__).parent / "trained"
+FAMILIES: dict[str, Recipe] = FROM_NOISE | TRANSLATORS
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A trained network in evaluation mode and its film: row names -> uint8 (M, C, H, W)."""
+    """A trained network in evaluation mode, and the film of its training.
+
+    film: names of rows -> uint8 (M, C, H, W). headings: names over equal groups of its columns, if any.
+    """
 
     network: nn.Module
     film: dict[str, NDArray[np.uint8]]
+    headings: tuple[str, ...]
 
 
 def family_names() -> list[str]:
@@ -44,7 +51,7 @@ def load(family: str) -> Kept:
     own = network.state_dict()
     network.load_state_dict({name: value.to(own[name].dtype) for name, value in weights.items()})
     film = {name[5:]: value for name, value in arrays.items() if name[:5] == "film:"}
-    return Kept(network.eval(), film)
+    return Kept(network.eval(), film, FAMILIES[family].headings)
 
 
 def make(family: str) -> None:
@@ -60,24 +67,9 @@ def make(family: str) -> None:
     write_arrays(FOLDER / f"{family}.weights", arrays)
 
 
-@dataclass(frozen=True)
-class _Family:
-    build: Callable[[], nn.Module]
-    train: Callable[[], recipes.Made]
-
-
 def _require(family: str) -> None:
     if family not in FAMILIES:
         raise MedtlError(f"kept generator: found {family!r}, expected one of {', '.join(FAMILIES)}")
-
-
-FAMILIES = {
-    "dcgan": _Family(lambda: recipes.dcgan_networks()[0], recipes.train_dcgan),
-    "acgan": _Family(recipes.acgan_generator, recipes.train_acgan),
-    "pix2pix": _Family(recipes.unet, recipes.train_pix2pix),
-    "cyclegan": _Family(recipes.two_ways, recipes.train_cyclegan),
-    "attention_cyclegan": _Family(recipes.four_parts, recipes.train_attention),
-}
 
 
 def _main(families: list[str]) -> Iterator[str]:

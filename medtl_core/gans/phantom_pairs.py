@@ -27,12 +27,14 @@ def paired_scanners(n: int, size: int, seed: int) -> tuple[Archive, Archive]:
     return first, second
 
 
-def with_and_without_lesion(n: int, size: int, seed: int) -> Archive:
+def with_and_without_lesion(
+    n: int, size: int, seed: int, lesion_radius: tuple[float, float] = SPECS["phantoms"].lesion_radius
+) -> Archive:
     """n phantoms without a lesion (class 0, empty masks) and n of other patients with one (class 1).
 
-    One image a patient. Errors as `draw`.
+    One image a patient. lesion_radius: smallest and largest, as in `PhantomSpec`. Errors as `draw`.
     """
-    spec = replace(SPECS["phantoms"], n=n, size=size, images_per_patient=(1, 1))
+    spec = replace(SPECS["phantoms"], n=n, size=size, images_per_patient=(1, 1), lesion_radius=lesion_radius)
     with_lesion = draw(replace(spec, contrast=0.5), seed)
     without = draw(replace(spec, contrast=0.0, lesion_texture=0.0), seed + 1_000_003)
     assert with_lesion.groups is not None

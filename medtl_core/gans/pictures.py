@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 _SIDE = 0.78  # inches of an image
 _NAME = 1.35  # inches for the names of the rows
+_HEADING = 0.22  # inches for names above the columns
 _PLACES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def film(rows: Mapping[str, Tensor | NDArray[np.uint8]], columns: int = 10) -> Figure:
+def film(
+    rows: Mapping[str, Tensor | NDArray[np.uint8]], columns: int = 10, headings: Sequence[str] = ()
+) -> Figure:
     """One row of at most `columns` images for each name, in order; values 0 to 1 from black to white.
 
-    Rows are float (M, C, H, W) in 0 to 1, or uint8 (M, C, H, W); C of 1 or 3. MedtlError for no rows and for
-    other arrays.
+    Rows are float (M, C, H, W) in 0 to 1, or uint8 (M, C, H, W); C of 1 or 3. headings: names above equal
+    groups of columns. MedtlError for no rows, other arrays, and headings that the columns cannot share.
     """
     from matplotlib.figure import Figure
 
@@ -35,11 +38,15 @@ def film(rows: Mapping[str, Tensor | NDArray[np.uint8]], columns: int = 10) -> F
     if not shown:
         raise MedtlError("film: no rows, expected at least one")
     widest = max(len(images) for images in shown.values())
-    width, height = _NAME + _SIDE * widest, _SIDE * len(shown) + 0.04
+    if headings and widest % len(headings):
+        raise MedtlError(f"film: {len(headings)} headings over {widest} columns, expected equal groups")
+    top = _HEADING if headings else 0.0
+    width, height = _NAME + _SIDE * widest, _SIDE * len(shown) + 0.04 + top
     figure = Figure(figsize=(width, height), dpi=150)
     axes = figure.subplots(
         len(shown), 1, squeeze=False,
-        gridspec_kw={"left": _NAME / width, "right": 0.999, "top": 0.999, "bottom": 0.001, "hspace": 0.03},
+        gridspec_kw={"left": _NAME / width, "right": 0.999, "top": 0.999 - top / height, "bottom": 0.001,
+                     "hspace": 0.03},
     )  # fmt: skip
     for ax, (name, images) in zip(axes[:, 0], shown.items(), strict=True):
         ax.imshow(_row(images), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -47,6 +54,11 @@ def film(rows: Mapping[str, Tensor | NDArray[np.uint8]], columns: int = 10) -> F
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         for spine in ax.spines.values():
             spine.set_visible(False)
+    for k, heading in enumerate(headings):
+        axes[0, 0].annotate(
+            heading, ((k + 0.5) / len(headings), 1), (0, 3), xycoords="axes fraction",
+            textcoords="offset points", ha="center", va="bottom", fontsize=9,
+        )  # fmt: skip
     return figure
 
 

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from medtl_core.errors import MedtlError
 from medtl_core.gans.loops import (
@@ -63,6 +65,42 @@ def test_acgan_repeats_itself_and_resumes(tmp_path):
     assert torch.equal(weights(resumed.generator), weights(whole.generator))
     assert resumed.history == whole.history
     assert set(whole.history[0]) == {"step", "discriminator", "generator", "class_real", "class_fake"}
+
+
+@pytest.mark.parametrize("made_class_weight", [1.0, 0.0, 0.3])
+def test_the_first_step_of_an_acgan_is_the_algorithm_written_out(made_class_weight):
+    """Odena et al. 2017, equations 2 and 3; the weight is that of L_C on generated images, in D's turn."""
+    sizes = {"size": 16, "channels": 1, "classes": 2, "width": 2, "seed": 0}
+    (generator, g), (discriminator, d) = (
+        [build(**sizes, **more) for _ in range(2)]
+        for build, more in ((ConditionalGenerator, {"latent_dim": 4}), (TwoHeadDiscriminator, {"dropout": 0}))
+    )
+    config = ACGANConfig(steps=1, batch_size=4, class_weight=2.0, made_class_weight=made_class_weight)
+    train_acgan(generator, discriminator, IMAGES, LABELS, config, seed=3)
+    draw = torch.Generator().manual_seed(3)
+    torch.rand(4, 4, generator=draw)  # the vectors of the snapshots
+    batch = np.random.default_rng([3, 0, 0]).permutation(16)[:4]
+    wanted = torch.randint(2, (4,), generator=draw)
+    fake = g(torch.rand(4, 4, generator=draw) * 2 - 1, wanted)
+    on_real, class_real = d(IMAGES[batch] * 2 - 1)
+    on_fake, class_fake = d(fake.detach())
+    named = functional.nll_loss(class_real.log_softmax(1), LABELS[batch])
+    named = named + made_class_weight * functional.nll_loss(class_fake.log_softmax(1), wanted)
+    d_loss = -(on_real.sigmoid().log() + (1 - on_fake.sigmoid()).log()).mean() + 2 * named
+    _adam_step(d, d_loss)
+    verdict, class_fake = d(fake)
+    g_loss = -verdict.sigmoid().log().mean() + 2 * functional.nll_loss(class_fake.log_softmax(1), wanted)
+    _adam_step(g, g_loss)
+    for ours, by_hand in ((generator, g), (discriminator, d)):
+        for a, b in zip(ours.parameters(), by_hand.parameters(), strict=True):
+            assert torch.allclose(a, b, atol=1e-6)
+
+
+def _adam_step(network, loss):
+    optimiser = torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
 
 
 def test_acgan_learns_what_the_classes_are():

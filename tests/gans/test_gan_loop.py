@@ -1,9 +1,5 @@
 """The loop of the vanilla GAN and DCGAN: it learns, repeats itself, resumes, and says what goes wrong."""
 
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -130,28 +126,6 @@ def test_a_stopped_run_resumes_to_the_same_weights(tmp_path):
     assert resumed.history == whole.history
     done = train_gan(*networks(9), IMAGES, config, seed=0, checkpoint=path)
     assert torch.equal(weights(done), weights(whole))
-
-
-KILLED = """
-import os, signal, sys, torch
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from test_gan_loop import CONFIG, IMAGES, networks
-from medtl_core.gans.loops import Watching, train_gan
-kill = Watching(lambda snapshot: os.kill(os.getpid(), signal.SIGKILL), 5)
-path = Path(sys.argv[1])
-train_gan(*networks(), IMAGES, CONFIG, seed=0, checkpoint=path, checkpoint_every=2, watching=kill)
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_process_resumes_to_the_same_weights(tmp_path):
-    path = tmp_path / "run.pt"
-    here = os.path.dirname(__file__)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(path), here], capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    resumed = train_gan(*networks(7), IMAGES, CONFIG, seed=0, checkpoint=path)
-    assert torch.equal(weights(resumed), weights(train_gan(*networks(), IMAGES, CONFIG, seed=0)))
 
 
 def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path):

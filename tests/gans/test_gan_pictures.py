@@ -29,6 +29,17 @@ def test_colour_keeps_its_channels():
     assert figure.axes[0].images[0].get_array()[0, 0].tolist() == [1, 0, 0]
 
 
+def test_headings_stand_over_equal_groups_of_columns():
+    rows = {"a": torch.rand(6, 1, 4, 4), "b": torch.rand(6, 1, 4, 4)}
+    figure = film(rows, headings=["left", "middle", "right"])
+    assert [(text.get_text(), text.xy[0]) for text in figure.axes[0].texts] == [
+        ("left", pytest.approx(1 / 6)), ("middle", pytest.approx(1 / 2)), ("right", pytest.approx(5 / 6))
+    ]  # fmt: skip
+    assert not figure.axes[1].texts
+    with pytest.raises(MedtlError, match="4 headings over 6 columns, expected equal groups"):
+        film(rows, headings=list("abcd"))
+
+
 @pytest.mark.parametrize(
     "rows", [{}, {"flat": np.zeros((2, 4, 4), np.uint8)}, {"none": torch.zeros(0, 1, 4, 4)}]
 )

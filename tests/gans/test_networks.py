@@ -32,6 +32,15 @@ def test_every_size_has_its_shapes(size):
     assert networks.AttentionNetwork(channels=3, width=1, seed=0)(images).shape == grey.shape
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_patch_logits_at_every_size(layers):
+    """Strides of 2 halve the side, rounding down; the last two 4 x 4 convolutions take one pixel each."""
+    discriminator = networks.PatchDiscriminator(channels=2, layers=layers, width=1, norm="instance", seed=0)
+    for size in range(28, 129, 4):
+        side = size // 2**layers - 2
+        assert discriminator(torch.rand(2, 2, size, size)).shape == (2, 1, side, side)
+
+
 @pytest.mark.parametrize(("size", "start"), [(28, 7), (32, 4), (48, 6), (64, 4), (96, 6), (128, 4)])
 def test_the_smallest_map_of_the_generator(size, start):
     assert size >> halvings(size) == start

@@ -33,3 +33,11 @@ def test_a_lesion_is_brighter_than_what_surrounds_it():
     images, inside = archive.images[30:].astype(float), archive.masks[30:] == 1
     body = images > 30
     assert images[inside].mean() > images[body & ~inside].mean() + 40
+
+
+def test_the_radius_of_the_lesions_is_that_asked_for():
+    small, large = (
+        with_and_without_lesion(40, 64, seed=2, lesion_radius=radius).masks[40:].sum((1, 2)).mean()
+        for radius in ((0.1, 0.1), (0.3, 0.3))
+    )
+    assert large / small > 5  # 9 by the squares of the radii; large lesions are cut at the rim of the body

@@ -23,13 +23,19 @@ SHOWN = 4  # images of each class in a snapshot
 
 @dataclass(frozen=True)
 class ACGANConfig:
-    """How to train; `class_weight` weighs the class term, the rest as `GANConfig`."""
+    """How to train; the rest as `GANConfig`.
+
+    class_weight: of the class term. made_class_weight: what generated images count in the discriminator's
+    class term. 1 as in the paper; then its class head may learn any code for the classes that the generator
+    offers, the right look of a class or not. At 0 the head learns from real images alone.
+    """
 
     steps: int = 2000
     batch_size: int = 32
     learning_rate: float = 2e-4
     loss: str = "non_saturating"
     class_weight: float = 1.0
+    made_class_weight: float = 1.0
     augmented: bool = False
     ema_decay: float = 0.99
     bfloat16: bool = False
@@ -42,6 +48,7 @@ class ACGANConfig:
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             class_weight=self.class_weight,
+            made_class_weight=self.made_class_weight,
             ema_decay=self.ema_decay,
         )
 
@@ -124,7 +131,8 @@ def train_acgan(
             right_real = auxiliary_class_loss(class_real.float(), labels[batch])
             right_fake = auxiliary_class_loss(class_fake.float(), wanted)
             d_loss = loss.discriminator(on_real.float(), on_fake.float())
-            update(d_optimiser, d_loss + config.class_weight * (right_real + right_fake))
+            right_both = right_real + config.made_class_weight * right_fake
+            update(d_optimiser, d_loss + config.class_weight * right_both)
 
             with frozen(discriminator), run.half_precision(config.bfloat16):
                 verdict, class_fake = discriminator(seen(fake))
