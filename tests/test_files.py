@@ -130,8 +130,9 @@ def test_arrays_are_read_back_by_name_without_pickles(tmp_path):
         read_arrays(tmp_path / "c.npz")
 
 
-def test_a_large_array_is_compressed_only_where_that_halves_it(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (64, 1024, 512), np.uint8)
+def test_a_large_array_is_compressed_only_where_that_halves_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("medtl_core.npz._LARGE", 1 << 20)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 128, 256), np.uint8)
     arrays = {"noise": noise, "small": noise[0, :8], "blank": np.zeros_like(noise), "grey": np.uint8(3)}
     write_arrays(tmp_path / "a.npz", arrays)
     with zipfile.ZipFile(tmp_path / "a.npz") as bundle:

@@ -65,6 +65,7 @@ def test_acgan_repeats_itself_and_resumes(tmp_path):
     assert set(whole.history[0]) == {"step", "discriminator", "generator", "class_real", "class_fake"}
 
 
+@pytest.mark.slow
 def test_acgan_learns_what_the_classes_are():
     config = ACGANConfig(steps=120, batch_size=16, learning_rate=5e-3, ema_decay=0.8)
     result = train_acgan(*acgan(width=4), IMAGES, LABELS, config, seed=0)
