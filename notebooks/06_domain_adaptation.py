@@ -56,10 +56,7 @@ show.statements_table("06_domain_adaptation")
 # %% tags=["parameters"]
 dataset: str = "phantoms_stains"  # archive with several domains; a data set
 partner: str = ""  # further archive with the same classes, whose domains join, empty for none; a source
-shifts: list[str] = [
-    "laboratory_a to laboratory_b",
-    "laboratory_b to laboratory_a",
-]  # source and target of each shift; any
+shifts: list[str] = [""]  # SOURCE to TARGET each, empty for both ways between the two largest domains; any
 backbone: str = "tf_efficientnet_lite0"  # frozen network that makes the features, by its timm name; a network
 cut_after: str = "blocks.3.2"  # block after which that network ends, empty for all of it; any
 image_size: int = 64  # pixels, side that images are brought to; 28 to 224
@@ -284,8 +281,11 @@ def joined(first, other):
 full = data.sources.load(dataset)
 if partner:
     full = joined(full, data.sources.load(partner))
+present, sizes = np.unique([] if full.domains is None else full.domains, return_counts=True)
+largest = sorted(present[np.argsort(-sizes, kind="stable")[:2]].tolist())
+if shifts == [""] and len(largest) == 2:
+    shifts = [f"{source} to {target}" for source, target in (largest, largest[::-1])]
 pairs = [tuple(shift.split(" to ")) for shift in shifts]
-present = [] if full.domains is None else np.unique(full.domains).tolist()
 for shift, pair in zip(shifts, pairs, strict=True):
     if len(pair) != 2 or not set(pair) <= set(present):
         raise errors.MedtlError(

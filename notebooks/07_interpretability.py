@@ -48,7 +48,7 @@ show.statements_table("07_interpretability")
 # what else may be measured.
 
 # %% tags=["parameters"]
-dataset: str = "phantoms"  # archive to learn from; a data set
+dataset: str = "phantoms"  # archive to learn from; a data set with masks
 domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
 backbone: str = "tf_efficientnet_lite0"  # pretrained network, by its timm name; a network
 cut_after: str = "blocks.3.2"  # block after which the network ends, empty for all of it; any
@@ -91,7 +91,7 @@ from sklearn import linear_model, pipeline, preprocessing, tree
 
 # %% tags=["nbval-ignore-output"]
 from medtl_core import backbones as networks
-from medtl_core import data, errors, evaluation, evidence, explanation, study, training, truncation
+from medtl_core import data, evaluation, evidence, explanation, study, training, truncation
 
 show.use_style()
 judges = explanation.judges
@@ -159,12 +159,13 @@ print(f"{', '.join(studies)} on {dataset} at {image_size} px, {seeds} seeds, on 
 # %% tags=["nbval-ignore-output"]
 archive = data.sources.load(dataset)
 parts = data.require_measurable(
-    archive, domain=domain or None, train_sizes=[train_size], val_size=val_size, test_size=test_size
+    archive,
+    domain=domain or None,
+    train_sizes=[train_size],
+    val_size=val_size,
+    test_size=test_size,
+    masks=True,
 )
-if archive.masks is None:
-    raise errors.MedtlError(
-        f"{dataset}: found no masks, expected an outline of the object; choose another data set"
-    )
 data.cards.card(archive, parts, data.sources.card(dataset))
 
 # %% [markdown]

@@ -30,12 +30,24 @@ image_size: int = 32  # pixels; 8 to 224
 """
 
 
-def archive(folder, name, seed, domains=("left", "right")):
+def archive(folder, name, seed, domains=("left", "right"), masks=None):
     rng = np.random.default_rng(seed)
     images, labels = rng.integers(0, 256, (120, 16, 16), np.uint8), np.arange(120) % 2
     places = np.array(domains)[np.arange(120) // 2 % 2]
     write_archive(
-        Archive(name, images, labels, ("a", "b"), None, places, None, (), None, {}), folder / f"{name}.npz"
+        Archive(
+            name,
+            images,
+            labels,
+            ("a", "b"),
+            None,
+            places,
+            masks,
+            () if masks is None else ("nothing", "object"),
+            None,
+            {},
+        ),
+        folder / f"{name}.npz",
     )
 
 
@@ -82,6 +94,15 @@ def test_everything_that_is_named_is_in_the_key(notebook, tmp_path):
 def test_what_cannot_be_had_or_measured_is_refused(notebook, more, found):
     with pytest.raises(MedtlError, match=found):
         inspect_inputs(notebook, values(notebook, **more))
+
+
+def test_a_notebook_that_needs_masks_is_refused_data_without_them_before_it_starts(notebook, tmp_path):
+    cell = CELL.replace("archive; a data set", "archive; a data set with masks")
+    notebook.parameters = read_parameters(cell, "01_a")
+    with pytest.raises(MedtlError, match="mine: found no masks, expected the outline of an object"):
+        inspect_inputs(notebook, values(notebook))
+    archive(tmp_path / "data", "outlined", 4, masks=np.ones((120, 16, 16), np.uint8))
+    assert inspect_inputs(notebook, values(notebook, dataset="outlined"))["outlined"] == checksum("outlined")
 
 
 def test_the_size_of_a_subset_is_not_asked_of_a_notebook_that_makes_its_own_splits(notebook):

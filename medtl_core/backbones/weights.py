@@ -6,6 +6,7 @@ here falls back to random values. The input normalisation travels with the weigh
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -157,7 +158,7 @@ def _triple(metadata: dict[str, str], key: str, path: Path) -> tuple[float, ...]
 
 def _read_lite_package(path: Path, network: nn.Module) -> tuple[dict[str, Tensor], Normalisation]:
     try:
-        published = torch.load(path, map_location="cpu", weights_only=True)
+        published = _checkpoint(path, path.stat().st_mtime_ns)
     except _DAMAGED as error:
         reason = " ".join(str(error).split())[:160]
         raise MedtlError(
@@ -170,6 +171,13 @@ def _read_lite_package(path: Path, network: nn.Module) -> tuple[dict[str, Tensor
     ]
     state = {_lite_name(key, blocks): tensor for key, tensor in published.items()}
     return state, Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@functools.lru_cache(maxsize=1)
+def _checkpoint(path: Path, changed: int) -> dict[str, Tensor]:
+    """A checkpoint, read once for the many networks that a study builds; not to be changed."""
+    loaded: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded
 
 
 def _lite_name(key: str, blocks: list[str]) -> str:

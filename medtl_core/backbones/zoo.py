@@ -9,6 +9,7 @@ its parameters.
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -119,9 +120,14 @@ def architecture_of(name: str) -> str:
     return name.partition(".")[0]
 
 
+@functools.cache
+def _published_weights() -> frozenset[str]:
+    return frozenset(timm.list_pretrained())
+
+
 def _check_name(name: str) -> None:
     architecture = architecture_of(name)
-    tag_is_known = name == architecture or name in timm.list_pretrained() or weights_file(name) is not None
+    tag_is_known = name == architecture or name in _published_weights() or weights_file(name) is not None
     if tag_is_known and (architecture == "googlenet" or timm.is_model(architecture)):
         return
     near = difflib.get_close_matches(name, ["googlenet", *timm.list_models()], n=3)
@@ -145,7 +151,7 @@ def _create(name: str, num_classes: int) -> nn.Module:
         return GoogLeNet(num_classes)
     # VGG's hidden layers are dropped below: one unit wide they cost no time to make
     options: dict[str, Any] = {"mlp_ratio": 1 / 4096} if name.startswith("vgg") else {}
-    architecture = name if name in timm.list_pretrained() else architecture_of(name)
+    architecture = name if name in _published_weights() else architecture_of(name)
     network: Any = timm.create_model(architecture, pretrained=False, num_classes=num_classes, **options)
     if isinstance(network, VGG):
         network.add_module("pre_logits", nn.Identity())

@@ -84,7 +84,7 @@ def _require_network(name: str, image_size: int | None) -> None:
 def _dataset_checksum(notebook: "Notebook", values: Mapping[str, Any]) -> str:
     from medtl_core.data.sources.preflight import measurable_checksum
 
-    own = notebook.makes_own_splits
+    own, declared = notebook.makes_own_splits, notebook.parameters
     asked = [values[name] for name in TRAIN_SIZES if name in values and not own]
     sizes = [size for found in asked for size in (found if isinstance(found, list) else [found])]
     return measurable_checksum(
@@ -94,6 +94,7 @@ def _dataset_checksum(notebook: "Notebook", values: Mapping[str, Any]) -> str:
         val_size=values.get("val_size", 0),
         test_size=values.get("test_size", 0),
         published=not own,
+        masks="dataset" in declared.names_of("a data set with masks"),
     )
 
 

@@ -15,6 +15,7 @@ def require_measurable(
     val_size: int = 0,
     test_size: int = 0,
     published: bool = True,
+    masks: bool = False,
 ) -> Split:
     """The split (seed 0) of an archive on which a study can be carried out; what is wrong with it otherwise.
 
@@ -26,15 +27,26 @@ def require_measurable(
         train_sizes: training images of each subset to be drawn.
         val_size, test_size: images of the subset to be drawn, or all if there are fewer; 0: all of them.
         published: False ignores the published split.
+        masks: the study needs the outlines of objects.
 
     Raises:
         MedtlError: one line that names what is missing, where, and what to do.
     """
     where = in_words(archive.name, domain)
     require_square(archive)
+    if masks:
+        require_masks(where, archive.masks is not None)
     parts = split(archive, seed=0, domain=domain, published=published)
     require_sizes(where, archive.n_classes, len(parts.train), train_sizes, val_size, test_size)
     return parts
+
+
+def require_masks(where: str, has_masks: bool) -> None:
+    """MedtlError for data without masks. `where` is what the message calls them."""
+    if not has_masks:
+        raise MedtlError(
+            f"{where}: found no masks, expected the outline of an object; choose another data set"
+        )
 
 
 def require_sizes(

@@ -39,9 +39,9 @@ class KeptRun:
         """True: nothing is written into this folder."""
         return True
 
-    def all(self, notebook: str | None = None) -> list[Record]:
-        """Every record, or those of one notebook, sorted; MedtlError for anything malformed."""
-        files = sorted((self.root / "records").glob(f"{notebook or '*'}/*.jsonl"))
+    def all(self, notebook: str | None = None, study: str | None = None) -> list[Record]:
+        """Every record, or those of one notebook or study, sorted; MedtlError for anything malformed."""
+        files = sorted((self.root / "records").glob(f"{notebook or '*'}/{study or '*'}.jsonl"))
         return sorted((record for file in files for record in read_records(file)), key=order)
 
     def declarations(self) -> list[StudyDeclaration]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PIXELS_PER_INCH = 96
 SHARPNESS = 2
 """Pixels of the picture for each pixel of the page, along a side."""
+UNEVEN = 2.0
+"""A panel so many times as high as another leaves half of the other's place empty."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,17 @@ def finished(
 
 
 def panels(
-    draw: Sequence[Callable[["Axes"], Drawing]], *, columns: int = 2, same_range: bool = False
+    draw: Sequence[Callable[["Axes"], Drawing]],
+    *,
+    columns: int = 2,
+    same_range: bool = False,
+    stack_uneven: bool = False,
 ) -> Drawing:
     """Several drawings as the panels of one figure, `columns` a row.
 
     Each function draws on the axes that it is given. With `same_range` all panels have the same range along
-    the metric's axis, so that equal lengths mean equal numbers: for one metric in several records.
+    the metric's axis, so that equal lengths mean equal numbers: for one metric in several records. With
+    `stack_uneven` the panels stand below each other where one beside another would be mostly empty.
 
     >>> panels([lambda axes, m=m: plot_arms(records, m, axes=axes) for m in ("auroc", "ece")])
     """
@@ -121,6 +128,8 @@ def panels(
         grid = figure.subplots(rows, columns, squeeze=False)
         places = list(grid.flat)
         drawn = [function(axes) for function, axes in zip(draw, places, strict=False)]
+        if stack_uneven and columns > 1 and _uneven([one.size[1] for one in drawn]):
+            return panels(draw, columns=1, same_range=same_range)
         for spare in places[len(draw) :]:
             spare.set_axis_off()
         for first in range(0, len(drawn), columns):
@@ -138,6 +147,10 @@ def panels(
         for one in drawn:
             one.settle()
     return Drawing(figure, "; ".join(one.text for one in drawn))
+
+
+def _uneven(heights: Sequence[float]) -> bool:
+    return max(heights) > UNEVEN * min(heights)
 
 
 def _share_rows(places: Sequence["Axes"]) -> None:

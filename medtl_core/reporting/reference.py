@@ -55,7 +55,7 @@ def reference_records(
     folder = reference_folder(notebook, study) if reference is None else project_root() / reference
     if folder is None:
         return None
-    frame = to_frame(record for record in read_kept(folder).all(notebook) if record.study == study)
+    frame = to_frame(read_kept(folder).all(notebook, study))
     if datasets is not None:
         parts = [frame[frame["dataset"] == name] for name in datasets]
         frame = pd.concat(parts, ignore_index=True) if parts else frame.iloc[:0]
@@ -77,6 +77,7 @@ def side_by_side(
 
     Levels stand on the same scale. Differences do not, as a large one on phantoms would hide a small one on
     patients' images; there the band of the smallest effect of interest shows how the two scales compare.
+    And where the reference has many more differences than this run, it stands below it.
     `plot` is `plot_arms`, `plot_differences` or `plot_curves`; it gets `args` and `options` in both panels.
     `this_run` is None where nothing was trained: the reference then stands alone. `where` chooses rows in
     both (a function from the table to booleans). `plot_curves` gives every data set of the reference a
@@ -95,7 +96,8 @@ def side_by_side(
         kept = _in_order_of(list(dict.fromkeys(mine["arm"])), kept)
     draw = [] if mine is None else [_panel(plot, mine, args, options, "this run")]
     draw += [_panel(plot, part, args, options, "reference") for part in _apart(kept, plot is plot_curves)]
-    return panels(draw, same_range=plot is not plot_differences)
+    levels = plot is not plot_differences
+    return panels(draw, same_range=levels, stack_uneven=not levels)
 
 
 def heading(name: str, records: pd.DataFrame, labels: dict[str, str] | None = None) -> str:

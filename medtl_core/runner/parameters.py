@@ -5,9 +5,10 @@ float, str, bool, list[int], list[float] or list[str], and RANGE is `LOW to HIGH
 `one of a, b, c` or `any`. The range of a list is that of each element.
 
 A text that names something has one of these as its range, and what it names is checked before a kernel
-starts: `a data set` (a registry name, or a file's stem in MEDTL_DATA), `a domain` (of `dataset`, or empty),
-`a network` (a timm name, whose pretrained weights are used) or `a source` (DATASET, or DATASET:DOMAIN, to
-pretrain on). The parameter `dataset` is the one that a notebook measures on; another data set is looked at.
+starts: `a data set` (a registry name, or a file's stem in MEDTL_DATA), `a data set with masks`, `a domain`
+(of `dataset`, or empty), `a network` (a timm name, whose pretrained weights are used) or `a source`
+(DATASET, or DATASET:DOMAIN, to pretrain on). The parameter `dataset` is the one that a notebook measures
+on; another data set is looked at.
 """
 
 import ast
@@ -25,8 +26,11 @@ from medtl_core.errors import MedtlError
 SCALARS: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 PLURALS = {"int": "whole numbers", "float": "numbers", "str": "texts"}
-KINDS = ("a data set", "a domain", "a network", "a source")
-RESERVED = {"dataset": "a data set", "domain": "a domain"}  # profiles and labels of runs know these names
+KINDS = ("a data set", "a data set with masks", "a domain", "a network", "a source")
+RESERVED = {
+    "dataset": ("a data set", "a data set with masks"),
+    "domain": ("a domain",),
+}  # profiles and labels of runs know these names
 RANGES = "`LOW to HIGH`, `at least LOW`, `one of a, b, c`, `any` or, for texts, " + ", ".join(
     f"`{kind}`" for kind in KINDS
 )
@@ -80,8 +84,8 @@ class Parameters:
         return {p.name: p.default for p in self.declared}
 
     def names_of(self, kind: str) -> list[str]:
-        """Names of the parameters of one of `KINDS`."""
-        return [p.name for p in self.declared if p.range == kind]
+        """Names of the parameters of one of `KINDS`; a data set with masks is a data set, too."""
+        return [p.name for p in self.declared if p.range == kind or p.range.startswith(f"{kind} with ")]
 
     def named(self, kind: str, values: Mapping[str, Any]) -> list[str]:
         """What the parameters of one of `KINDS` name in `values`: each once, sorted, without empty names."""
@@ -179,8 +183,8 @@ def _parameter(node: ast.stmt, comments: Mapping[int, str], notebook: str) -> Pa
         )
     if not _fits(allowed, scalar):
         raise MedtlError(f"{place}: {name}: {kind} has the range {allowed!r}, expected {RANGES}")
-    if allowed != RESERVED.get(name, allowed) or (allowed == "a domain" and name != "domain"):
-        expected = RESERVED.get(name, "another: only the parameter `domain` is `a domain`")
+    if allowed not in RESERVED.get(name, (allowed,)) or (allowed == "a domain" and name != "domain"):
+        expected = " or ".join(RESERVED.get(name, ("another: only the parameter `domain` is `a domain`",)))
         raise MedtlError(f"{place}: {name} has the range {allowed!r}, expected {expected}")
     return Parameter(name, kind, default, description, allowed)
 

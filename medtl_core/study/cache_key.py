@@ -78,7 +78,12 @@ def library_versions(imported: Iterable[str]) -> dict[str, str]:
     names = _distributions()
     found = {name for top in imported for name in names.get(top, ())}
     engines = {needed for name in found for needed in _requires(name) if needed in _ENGINES}
-    return {name: importlib.metadata.version(name) for name in sorted(found | engines)}
+    return {name: _version(name) for name in sorted(found | engines)}
+
+
+@functools.cache  # what runs is what was imported, and parsing a distribution's metadata takes milliseconds
+def _version(distribution: str) -> str:
+    return importlib.metadata.version(distribution)
 
 
 @functools.cache

@@ -64,6 +64,7 @@ class SourceTree:
         self._files = {_module_name(root, path): path for path in sorted(root.rglob("*.py"))}
         self._texts = {name: path.read_text("utf-8") for name, path in self._files.items()}
         self._modules: dict[str, _Module] = {}
+        self._contents: dict[Place, _Content] = {}
         self._closures: dict[frozenset[Place], Closure] = {}
 
     def closure(self, roots: Iterable[Place]) -> Closure:
@@ -107,6 +108,16 @@ class SourceTree:
             self._modules[name] = _Module(self._texts[name])
         return self._modules[name]
 
+    def content(self, place: Place) -> "_Content":
+        """The normalised source of a definition, and what it names; worked out once for all closures."""
+        if place not in self._contents:
+            module, name = place
+            found = self.module(module)
+            statements = found.actions if name == ACTIONS else found.definitions[name]
+            source = "\n".join(ast.unparse(statement) for statement in statements)
+            self._contents[place] = _Content(source, [_uses(statement) for statement in statements])
+        return self._contents[place]
+
 
 @cache
 def package_source() -> SourceTree:
@@ -121,6 +132,14 @@ class _Uses:
     chains: set[tuple[str, ...]] = field(default_factory=set)
     imports: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     texts: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A definition, or the actions of a module: normalised source, and what each statement names."""
+
+    source: str
+    uses: list[_Uses]
 
 
 class _Module:
@@ -162,14 +181,13 @@ class _Walk:
         for module, name in roots:
             self._member(module, name)
         while self._waiting:
-            module, name = place = self._waiting.pop()
+            module, _ = place = self._waiting.pop()
             if place in self._sources:
                 continue
-            content = self._tree.module(module)
-            statements = content.actions if name == ACTIONS else content.definitions[name]
-            self._sources[place] = "\n".join(ast.unparse(statement) for statement in statements)
-            for statement in statements:
-                self._follow(module, _uses(statement))
+            content = self._tree.content(place)
+            self._sources[place] = content.source
+            for uses in content.uses:
+                self._follow(module, uses)
             self._waiting.append((module, ACTIONS))
         return Closure(self._sources, frozenset(self._libraries))
 

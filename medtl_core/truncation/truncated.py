@@ -191,8 +191,13 @@ def _activation_shape(network: nn.Module, chain: list[Unit], image_size: int) ->
 
     From a blank image: a pass on the meta device takes longer than a pass on so small an image.
     """
-    part = copy.deepcopy(nn.Sequential(*(step for unit in chain for step in unit.steps(network)))).eval()
-    device = next(part.parameters()).device
-    with torch.no_grad():
-        _, channels, height, width = part(torch.zeros(1, 3, image_size, image_size, device=device)).shape
+    part = nn.Sequential(*(step for unit in chain for step in unit.steps(network)))
+    training = [module for module in part.modules() if module.training]
+    blank = torch.zeros(1, 3, image_size, image_size, device=next(part.parameters()).device)
+    try:
+        with torch.no_grad():
+            _, channels, height, width = part.eval()(blank).shape
+    finally:
+        for module in training:
+            module.training = True
     return channels, height, width

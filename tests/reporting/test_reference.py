@@ -92,6 +92,26 @@ def test_without_a_run_the_reference_stands_alone(project, pairs):
     assert titles(drawing) == ["reference: breastmnist, 2 seeds"]
 
 
+def test_many_more_differences_in_the_reference_stand_below_this_run(project, pairs, frame):
+    def of(names):
+        return [r for name in names for r in pairs([0.1, 0.2], dataset=name)]
+
+    def places(drawing):
+        return [axes.get_subplotspec().get_position(drawing.figure) for axes in drawing.figure.axes]
+
+    mine, pair = frame(of(["phantoms_basic"])), [("full", "scratch")]
+    project("reference", of(["brain_mri"]))
+    left, right = places(side_by_side(plot_differences, mine, pair, "auroc", **STUDY))
+    assert left.y0 == right.y0
+    assert left.x1 <= right.x0
+    project("headline-cpu", of([f"archive_{k}" for k in range(12)]))
+    many = side_by_side(plot_differences, mine, pair, "auroc", **STUDY, reference="results/headline-cpu")
+    above, below = places(many)
+    assert above.x0 == below.x0
+    assert above.y0 >= below.y1 - 1e-9
+    assert above.height < below.height
+
+
 def test_curves_have_a_panel_for_each_data_set(project, pairs, frame):
     kept = [
         r for name in ("breastmnist", "brain_mri") for r in pairs([0.1, 0.2], factors={"n": 8}, dataset=name)

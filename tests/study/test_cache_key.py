@@ -79,7 +79,7 @@ def test_versions_of_the_libraries_that_compute_count_and_others_do_not(monkeypa
     real = importlib.metadata.version
     for name, changes in (("papermill", False), ("scikit-learn", True), ("numpy", True)):
         other = lambda asked, name=name: "99" if asked == name else real(asked)  # noqa: E731
-        monkeypatch.setattr(importlib.metadata, "version", other)
+        monkeypatch.setattr(cache_key, "_version", other)
         assert (recipe_key(reached, **ARGUMENTS) != first) == changes, name
 
 

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from functools import cache
 
-from medtl_core.data.measurable import in_words, require_measurable, require_sizes, require_square
+from medtl_core.data.measurable import (
+    in_words,
+    require_masks,
+    require_measurable,
+    require_sizes,
+    require_square,
+)
 from medtl_core.data.sources.registry import checksum, load, local_names
 
 
@@ -13,6 +19,7 @@ class Examined:
 
     n_classes: int
     n_train: int
+    has_masks: bool
     checksum: str
 
 
@@ -25,7 +32,7 @@ def examined(name: str, domain: str | None, published: bool) -> Examined:
     """
     archive = load(name)
     parts = require_measurable(archive, domain=domain, published=published)
-    return Examined(archive.n_classes, len(parts.train), checksum(name))
+    return Examined(archive.n_classes, len(parts.train), archive.masks is not None, checksum(name))
 
 
 def measurable_checksum(
@@ -36,6 +43,7 @@ def measurable_checksum(
     val_size: int = 0,
     test_size: int = 0,
     published: bool = True,
+    masks: bool = False,
 ) -> str:
     """SHA-256 (hex) of a data set that can be measured as asked: see `require_measurable` for arguments.
 
@@ -43,6 +51,8 @@ def measurable_checksum(
         MedtlError: it cannot be loaded, or not be measured as asked.
     """
     found = examined(name, domain, published)
+    if masks:
+        require_masks(in_words(name, domain), found.has_masks)
     require_sizes(in_words(name, domain), found.n_classes, found.n_train, train_sizes, val_size, test_size)
     return found.checksum
 

@@ -85,14 +85,17 @@ def permutation_p(groups: list[NDArray[np.float64]]) -> float:
     sizes. The arrangement that was found counts as one of the permutations, so that p is never 0.
     """
 
-    def between(*parts: NDArray[np.float64]) -> float:
-        grand = np.concatenate(parts).mean()
+    def between(*parts: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        grand = np.concatenate(parts, axis=axis).mean(axis=axis)
+        squares = [part.shape[axis] * (part.mean(axis=axis) - grand) ** 2 for part in parts]
         # rounded, so that the order of summation does not separate arrangements with equal means
-        return round(float(sum(len(part) * (part.mean() - grand) ** 2 for part in parts)), 12)
+        spread: NDArray[np.float64] = np.sum(squares, axis=0).round(12)
+        return spread
 
     result = stats.permutation_test(
         groups,
         between,
+        vectorized=True,
         permutation_type="independent",
         alternative="greater",
         n_resamples=PERMUTATIONS,
