@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -130,9 +131,8 @@ def test_arrays_are_read_back_by_name_without_pickles(tmp_path):
         read_arrays(tmp_path / "c.npz")
 
 
-def test_a_large_array_is_compressed_only_where_that_halves_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("medtl_core.npz._LARGE", 1 << 20)
-    noise = np.random.default_rng(0).integers(0, 256, (64, 128, 256), np.uint8)
+def test_a_large_array_is_compressed_only_where_that_halves_it(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 256, 128), np.uint8)
     arrays = {"noise": noise, "small": noise[0, :8], "blank": np.zeros_like(noise), "grey": np.uint8(3)}
     write_arrays(tmp_path / "a.npz", arrays)
     with zipfile.ZipFile(tmp_path / "a.npz") as bundle:
@@ -144,8 +144,23 @@ def test_a_large_array_is_compressed_only_where_that_halves_it(tmp_path, monkeyp
         np.testing.assert_array_equal(array, arrays[name])
 
 
+def test_a_large_array_is_compressed_at_the_fast_level(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 4, (2048, 1024), np.uint8)
+    for name, array in {"large": rows, "small": rows[:512]}.items():
+        write_arrays(tmp_path / f"{name}.npz", {"x": array})
+    packed = {}
+    for name in ("large", "small"):
+        with zipfile.ZipFile(tmp_path / f"{name}.npz") as bundle:
+            (member,) = bundle.infolist()
+            packed[name] = member.compress_size / member.file_size
+    level = {n: len(zlib.compress(rows.tobytes(), n)) / rows.nbytes for n in (1, 6)}
+    assert packed["large"] == pytest.approx(level[1], rel=0.01)
+    assert packed["small"] == pytest.approx(level[6], rel=0.01)
+    assert level[1] > 1.1 * level[6]
+
+
 def test_an_array_that_is_mapped_from_a_file_is_written_piece_by_piece(tmp_path, monkeypatch):
-    monkeypatch.setattr("medtl_core.npz._LARGE", 1000)  # bytes, three rows
+    monkeypatch.setattr("medtl_core.npz._PIECE", 1000)  # bytes, three rows
     values = np.random.default_rng(0).integers(0, 256, (20, 15, 20), np.uint8)
     values.tofile(tmp_path / "values")
     mapped = np.memmap(tmp_path / "values", np.uint8, "r", shape=values.shape)

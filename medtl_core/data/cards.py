@@ -80,7 +80,8 @@ def text(description: dict[str, Any]) -> str:
     rows = [("", _heading(d)), *_facts(d)[:2], ("classes", _counts(d["classes"]) or "none")]
     rows += [(f"domain {name}", _counts(counts)) for name, counts in d["domains"].items()]
     rows += [(word, _counts(counts)) for word, counts in d["classes_by_split"].items()]
-    rows += [*_facts(d)[2:], *(("finding", sentence) for sentence in d["findings"] or ["none"])]
+    clean = f"no copies, no conflicting labels, no leaks; look further with: medtl data audit {d['name']}"
+    rows += [*_facts(d)[2:], *(("finding", sentence) for sentence in d["findings"] or [clean])]
     return "\n".join(f"{label:<10} {value}".strip() for label, value in rows)
 
 
@@ -103,7 +104,8 @@ def _facts(d: dict[str, Any]) -> list[tuple[str, str]]:
     if d["groups"]:
         groups = d["groups"]
         unknown = f"; unknown for {groups['unknown']} images" if groups["unknown"] else ""
-        sizes = f"{groups['number']}, of {groups['fewest']} to {groups['most']} images"
+        fewest, most = groups["fewest"], groups["most"]
+        sizes = f"{groups['number']}, of {most if fewest == most else f'{fewest} to {most}'} images"
         facts.append(("groups", sizes + unknown))
     if d["splits"]:
         facts.append(("splits", _counts(d["splits"])))

@@ -1,6 +1,7 @@
 """Who is in training, validation and test: groups stay whole, each part has every class."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +49,11 @@ def split(
 
     Raises:
         MedtlError: no such domain, a group in two published parts, a published part without an image of
-            some class, a class in too few groups for one in each part, fractions that make no split.
+            some class, a class in too few groups for one in each part, fractions that make no split, a
+            seed that is none.
     """
     _check_fractions(fractions)
+    _check_seed(seed)
     cases = _cases_of(archive, domain)
     where = archive.name if domain is None else f"{archive.name}, domain '{domain}'"
     if published and archive.splits is not None:
@@ -106,6 +109,11 @@ def _check_fractions(fractions: tuple[float, float, float]) -> None:
         raise MedtlError(
             f"fractions of train, val, test: found {fractions}, expected three above 0 that sum to 1"
         )
+
+
+def _check_seed(seed: int) -> None:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise MedtlError(f"seed: found {seed!r}, expected a whole number of at least 0; change the seed")
 
 
 def _cases_of(archive: Archive, domain: str | None) -> np.ndarray:

@@ -59,6 +59,7 @@ def test_text_has_a_line_for_everything():
     assert "images     12 grey, 4 x 4 px, values 0 to 175 of 0 to 255" in lines
     assert "classes    round: 8; long_thin: 4" in lines
     assert "masks      background 75.0%, lesion 25.0%" in lines
+    assert "groups     3, of 4 images" in lines
     assert "licence    CC0" in lines
     assert [line for line in lines if line.startswith("finding")] == [
         "finding    2 of 12 images are pixel-identical to another one (11 distinct)",
@@ -72,7 +73,7 @@ def test_text_of_a_bare_archive():
     bare = Archive("made", made().images, made().labels, ("round", "long_thin"))
     text = cards.text(cards.describe(bare, CARD))
     assert not any(word in text for word in ("domain", "groups", "masks", "splits", "metadata", "address"))
-    assert text.endswith("finding    none")
+    assert text.endswith("no leaks; look further with: medtl data audit made")
 
 
 def shown(sheet) -> list[list]:
@@ -222,7 +223,7 @@ def test_card_of_phantoms_says_that_they_are_drawn():
 
 def test_card_counts_images_of_unknown_patients():
     groups = np.array(["a", "a", "", "nan"] * 3)
-    assert "groups     1, of 6 to 6 images; unknown for 6 images" in str(
+    assert "groups     1, of 6 images; unknown for 6 images" in str(
         cards.card(made(groups=groups), None, CARD)
     )
     everyone = cards.card(made(groups=np.full(12, "")), None, CARD)

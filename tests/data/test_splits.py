@@ -224,6 +224,14 @@ def test_content_ids_tell_the_last_pixel_apart():
     assert ids[0] == ids[2] != ids[1] == ids[3]
 
 
+@pytest.mark.parametrize("seed", ["0", -1, 1.0, None, True])
+def test_a_seed_that_is_none_is_one_line(seed):
+    archive = make(np.arange(30) % 2)
+    with pytest.raises(MedtlError, match=f"^seed: found {seed!r}, expected a whole number of at least 0"):
+        split(archive, seed=seed)
+    assert len(split(archive, seed=np.int64(3)).train)
+
+
 def test_published_split_is_used_whatever_the_seed():
     words = np.array(["test", "train", "val", "train"] * 10)
     archive = make(np.arange(40) // 4 % 2, splits=words)

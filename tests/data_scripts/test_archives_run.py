@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from made_up_sources import SOURCES, save
+from notebook_here import run_here
+from scripts import NAMES, ROOT, script
 
-ROOT = Path(__file__).resolve().parents[2]
 MEDTL = [sys.executable, "-c", "from medtl_core.cli.app import main; main()"]
 SMALLEST = {
     "image_size": 28,
@@ -34,12 +34,12 @@ def typed(tmp_path, monkeypatch):
     environment = os.environ | {name: str(path) for name, path in settings.items()}
     environment |= {"PYTHONPATH": str(ROOT), "MEDTL_PROJECT": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
 
-    def run(*command):
+    def run(*command, status=0):
         done = subprocess.run(
             list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == status, done.stderr
+        return done.stderr if status else done.stdout
 
     return run
 
@@ -55,11 +55,47 @@ def fine_tuned(typed, tmp_path, name):
     return json.loads((out / "ledger.json").read_text())
 
 
-def test_an_archive_of_a_script_runs_through_a_notebook(typed, tmp_path):
-    source = SOURCES["figshare_brain_tumours"](tmp_path / "source", n=40)
-    script = ROOT / "data_scripts" / "figshare_brain_tumours.py"
-    typed(sys.executable, script, source, "archives/tumours.npz", "--size", 28)
-    assert fine_tuned(typed, tmp_path, "tumours")
+IMAGES = {  # of the made-up sources; enough for 16 training images and every class in every part
+    "bccd": 14,
+    "dsb2018_nuclei": 20,
+    "kermany_chest_xray": 12,
+    "msd_hippocampus": 8,
+    "white_blood_cells": 14,
+}
+IN_THE_SUITE = ("kermany_chest_xray", "ham10000", "figshare_brain_tumours")  # folders, a table, masks
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_archive_of_a_script_runs_through_a_notebook(name, tmp_path, monkeypatch, request):
+    """With its masks, groups, domains and published split; every script with --every-script."""
+    if name not in IN_THE_SUITE and not request.config.getoption("--every-script", False):
+        pytest.skip("runs with --every-script")
+    for variable, folder in (("DATA", "archives"), ("STORE", "store"), ("OUT", "out")):
+        monkeypatch.setenv(f"MEDTL_{variable}", str(tmp_path / folder))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    source = SOURCES[name](tmp_path / "source", n=IMAGES.get(name, 30))
+    script(name).import_published(source, tmp_path / "archives" / f"{name}.npz", SMALLEST["image_size"])
+    parameters = SMALLEST | {"dataset": name, "train_sizes": [SMALLEST["train_sizes"]], "seeds": 2}
+    found = run_here(ROOT / "notebooks" / "02_fine_tuning.py", parameters)
+    archive, records = found["archive"], found["records"]
+    assert (archive.name, archive.provenance[-1][:8]) == (name, "imported")
+    scores = records[records.metric == "auroc"].pivot(index="seed", columns="arm", values="value")
+    assert {"scratch", "linear_probe", "full"} <= set(scores)
+    assert scores.index.tolist() == [0, 1]
+    assert ((scores >= 0) & (scores <= 1)).all(axis=None)
+    assert set(records.dataset) == {name}
+
+
+def test_an_archive_of_volumes_is_refused_in_one_line_that_says_why(typed, tmp_path):
+    source = SOURCES["msd_hippocampus"](tmp_path / "source")
+    typed(
+        *MEDTL, "data", "import", "volumes", source / "imagesTr", "--masks", source / "labelsTr",
+        "--window", "1%:99%", "--size", 16, "--out", "archives/volumes.npz",
+    )  # fmt: skip
+    said = typed(*MEDTL, "run", "02_fine_tuning", "-p", "dataset=volumes", "--out", "run", status=2)
+    assert said.count("\n") == 1
+    assert "found volumes, expected images; volumes are for segmentation, save their slices" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_of_images_becomes_results_in_the_commands_of_the_readme(typed, tmp_path):

@@ -1,39 +1,23 @@
 """Each script on a small made-up source with its publisher's layout."""
 
 import hashlib
-import importlib.util
 import io
 import runpy
 import sys
 import tarfile
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_sources import SOURCES
+from publisher import publishing
+from scripts import NAMES, ROOT, script
 
-ROOT = Path(__file__).resolve().parents[2]
-for folder in ("data/importers", "data"):
-    sys.path.insert(0, str(ROOT / "tests" / folder))
-
-from made_up_sources import SOURCES  # noqa: E402
-from publisher import publishing  # noqa: E402
-
-from medtl_core.data.archives.archive import read_archive  # noqa: E402
-from medtl_core.data.importers.script import Script  # noqa: E402
-from medtl_core.data.measurable import require_measurable  # noqa: E402
-from medtl_core.data.sources.publication import fetch, packed_path  # noqa: E402
-from medtl_core.errors import MedtlError  # noqa: E402
-
-SCRIPTS = sorted((ROOT / "data_scripts").glob("*.py"))
-
-
-def script(name) -> Script:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "data_scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.SCRIPT
+from medtl_core.data.archives.archive import read_archive
+from medtl_core.data.measurable import require_measurable
+from medtl_core.data.sources.publication import fetch, packed_path
+from medtl_core.errors import MedtlError
 
 
 def imported(name, tmp_path, **options):
@@ -47,7 +31,7 @@ def said(archive, words) -> bool:
 
 
 def test_every_script_has_a_made_up_source():
-    assert sorted(SOURCES) == [path.stem for path in SCRIPTS]
+    assert sorted(SOURCES) == NAMES
 
 
 def test_kermany(tmp_path):
@@ -177,15 +161,16 @@ def test_a_study_can_be_carried_out_on_the_archive(name, tmp_path):
     assert len(parts.train) >= len(parts.test) > 0
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_a_script_refuses_in_one_line_and_stands_in_the_table(path, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_refuses_in_one_line_and_stands_in_the_table(name, tmp_path, monkeypatch, capfd):
+    path = ROOT / "data_scripts" / f"{name}.py"
     monkeypatch.setattr(sys, "argv", [str(path), str(tmp_path / "absent"), str(tmp_path / "a.npz")])
     with pytest.raises(SystemExit) as left:
         runpy.run_path(str(path), run_name="__main__")
     out, err = capfd.readouterr()
     assert (left.value.code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("medtl: ")
-    publication = script(path.stem).publication
+    publication = script(name).publication
     assert publication.page in err
     row = next(
         line
@@ -210,9 +195,7 @@ def packed(name, source, nested=False):
     return content.getvalue()
 
 
-@pytest.mark.parametrize(
-    "name", [path.stem for path in SCRIPTS if script(path.stem).publication.url], ids=str
-)
+@pytest.mark.parametrize("name", [name for name in NAMES if script(name).publication.url])
 def test_what_may_be_fetched_is_fetched_unpacked_and_imported(name, tmp_path, monkeypatch):
     monkeypatch.setenv("MEDTL_CACHE", str(tmp_path / "cache"))
     content = packed(name, SOURCES[name](tmp_path / "made" / "top"))

@@ -126,6 +126,8 @@ def _pair(
             f"{source}: found {len(is_mask)} files such as '{min(is_mask).as_posix()}' that look like masks, "
             "expected to be told; say --mask-suffix _mask, or --mask-suffix '' if they are images"
         )
+    if not is_mask:
+        return list(inner), masks
     images = {path.with_name(_stem(path)): path for path in inner if path not in is_mask}
     for path, stem in is_mask.items():
         image = images.get(path.with_name(stem))

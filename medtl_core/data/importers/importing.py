@@ -17,7 +17,7 @@ from medtl_core.data.importers.cases import Case, Listing, Picture, Problems, re
 from medtl_core.data.importers.frame import Frame
 from medtl_core.data.importers.parallel import in_order
 from medtl_core.data.importers.pixels import PixelFile
-from medtl_core.data.importers.reading import reader_of
+from medtl_core.data.importers.reading import read_together, reader_of
 from medtl_core.errors import MedtlError
 from medtl_core.files import one_line
 
@@ -76,7 +76,12 @@ def import_archive(
             ):
                 table = _Table(images, masks, listing)
                 results = in_order(
-                    lambda case: reader_of(case.path).read(case, frame), cases, workers, progress, "read"
+                    lambda case: reader_of(case.path).read(case, frame),
+                    cases,
+                    workers,
+                    progress,
+                    "read",
+                    read_together((case.path for case in cases), frame),
                 )
                 with closing(results):
                     for case, result in results:

@@ -1,6 +1,6 @@
 """Which reader a file is read by: Pillow, pydicom, nibabel or h5py, by the end of its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class Reader:
 
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_TOGETHER, _BATCH = 16, 1 << 21  # files, and bytes of their pictures in colour
 IMAGES = Reader("Pillow", decode.decode)
 NIFTI = Reader("nibabel", nifti.read_nifti)
 MATLAB = Reader("h5py", matlab.read_matlab)
@@ -36,6 +37,16 @@ def reader_of(path: Path) -> Reader:
     if matlab.is_matlab(path):
         return MATLAB
     return IMAGES if path.suffix.lower() in decode.SUFFIXES else DICOM
+
+
+def read_together(paths: Iterable[Path], frame: Frame) -> int:
+    """Files that a thread may read one after the other before it hands them over, in bounded memory.
+
+    Several where all are images of one picture each that become small, else one.
+    """
+    if not all(path.suffix.lower() in decode.SUFFIXES for path in paths):
+        return 1
+    return max(1, min(_TOGETHER, _BATCH // (3 * frame.size**2)))
 
 
 def is_readable(path: Path) -> bool:

@@ -30,9 +30,9 @@ def scan(source: Path, meant: Callable[[Path], bool], problems: Problems) -> tup
         for name in linked:
             problems.add(_link(Path(folder, name).relative_to(source), "a link to a folder"))
         subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name) and name not in linked)
+        inside = Path(folder).relative_to(source)
         for name in sorted(names):
-            path = Path(folder, name)
-            inner = path.relative_to(source)
+            path, inner = Path(folder, name), inside / name
             if _is_hidden(name):
                 hidden += 1
             elif not meant(path):

@@ -17,6 +17,7 @@ from medtl_core.data.importers.folders import list_folders
 from medtl_core.data.importers.frame import Frame
 from medtl_core.data.importers.importing import import_archive
 from medtl_core.data.importers.parallel import in_order
+from medtl_core.data.importers.reading import read_together
 from medtl_core.errors import MedtlError
 
 
@@ -160,18 +161,29 @@ class Counted(list):
             yield item
 
 
-def test_items_come_in_order_with_their_errors_and_few_run_ahead():
+@pytest.mark.parametrize(("together", "taken"), [(1, 8), (3, 24)])
+def test_items_come_in_order_with_their_errors_and_few_run_ahead(together, taken):
     def halve(item):
         if item % 5 == 0:
             raise MedtlError(f"{item}")
         return item / 2
 
     items = Counted(range(40))
-    results = in_order(halve, items, 2, False, "test")
+    results = in_order(halve, items, 2, False, "test", together)
     first = next(results)
     assert (first[0], str(first[1])) == (0, "0")
-    assert items.taken == 8  # four for each worker
-    assert [(item, value) for item, value in results if item % 5] == [(i, i / 2) for i in range(40) if i % 5]
+    assert items.taken == taken  # four batches for each worker
+    rest = list(results)
+    assert [item for item, _ in rest] == list(range(1, 40))
+    assert [(item, value) for item, value in rest if item % 5] == [(i, i / 2) for i in range(40) if i % 5]
+    assert [str(value) for item, value in rest if not item % 5] == [str(i) for i in range(5, 40, 5)]
+
+
+def test_only_small_images_are_read_together_so_that_memory_stays_bounded():
+    images, volume = [Path("a/1.jpg"), Path("b/2.PNG")], Path("c.nii.gz")
+    assert [read_together(images, Frame(size)) for size in (64, 224, 512, 4096)] == [16, 13, 2, 1]
+    assert read_together([*images, volume], Frame(64)) == 1
+    assert read_together([*images, Path("1.dcm")], Frame(64)) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 3])
