@@ -1,4 +1,4 @@
-# medtl: `make reproduce` and `make test` do everything, `make check` the quick half of the tests. Nothing outside this folder is touched.
+# medtl: `make reproduce` and `make test` do everything, `make check` the quick tests. Nothing outside this folder is touched.
 
 PYTHON  ?= python3
 PROFILE ?= smoke
@@ -47,7 +47,7 @@ env: $(READY) ## set up .venv from requirements.lock
 reproduce: $(READY) ## run the notebooks of PROFILE, end with the report and the verdicts
 	$(BIN)/medtl run --profile $(PROFILE) $(ARGS)
 
-check: $(READY) ## lint, types and the quick unit tests, in about a minute
+check: $(READY) ## lint, types and the quick unit tests, within about a minute and a half
 	@bash tests/check.sh $(BIN)
 
 test: $(READY) ## lint, types, all unit tests, one smoke run, its notebooks under nbval

@@ -54,7 +54,7 @@ val_size: int = 100  # validation images at most, used to choose epoch and learn
 seeds: int = 3  # random seeds, each with its own training subset and initialisation; 1 to 50
 learning_rates: list[float] = [0.004]  # AdamW learning rates, each tried for every arm; 0.000001 to 0.1
 steps: int = 500  # optimiser steps of each training run, the same for every arm; 10 to 100000
-patience: int = 100  # steps without a better epoch after which a run ends, 0 for never; 0 to 100000
+patience: int = 50  # steps without a better epoch after which a run ends, 0 for never; 0 to 100000
 bayes_steps: int = 150  # optimiser steps of each run of the study with known Bayes error; 10 to 100000
 batch_size: int = 32  # images a step; 4 to 512
 

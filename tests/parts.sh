@@ -21,7 +21,7 @@ part() {
 source_parts() {
   part "ruff check" "$bin/ruff" check .
   part "ruff format" "$bin/ruff" format --check .
-  part "mypy" "$bin/mypy"
+  part "mypy" env MYPY_NUM_WORKERS=2 "$bin/mypy"
 }
 
 show_times() {

@@ -232,6 +232,7 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_leaves_nothing_and_no_traceback(place):
     save_chest(6)
     Path("chest/normal/person99_0.png").unlink()

@@ -130,12 +130,13 @@ def test_each_network_is_built_with_its_weights_and_called_at_the_image_size(not
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Mapping deprecated model name")
 def test_every_network_of_a_profile_takes_the_image_size_that_goes_with_it():
-    asked = set()
+    asked, notebooks = set(), choose(PROJECT, [])
     for name in profile_names(PROJECT / "notebooks" / "profiles"):
         profile = read_profile(PROJECT / "notebooks" / "profiles", name)
-        for one in choose(PROJECT, []):
+        for one in notebooks:
             plan = profile.plan(one.name)
             for more in plan.runs:
                 given = one.parameters.defaults | plan.parameters | more

@@ -4,6 +4,7 @@ import re
 import textwrap
 from pathlib import Path
 
+import pytest
 import yaml
 
 from medtl_core.cli.app import app
@@ -61,6 +62,7 @@ def test_the_row_of_the_recipe_is_accepted_by_the_register(tmp_path):
     assert load_register(path).entries[-1].rules[0].study == "initialisations"
 
 
+@pytest.mark.slow
 def test_the_readme_shows_the_reference_as_it_is():
     from medtl_core.reporting.closing import reference_ledger, reference_name
     from medtl_core.reporting.overview import BEGIN, END, overview_markdown

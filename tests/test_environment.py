@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -149,12 +150,16 @@ def test_a_loose_lock_is_noticed(lock, message):
         pinned(lock)
 
 
-def imported(*folders: str) -> set[str]:
-    """Top-level names that the folders' Python files import anywhere, without the standard library."""
-    return {name for folder in folders for path in (ROOT / folder).rglob("*.py") for name in modules(path)}
+@cache
+def imported() -> set[str]:
+    """The packages whose modules the project's Python files import anywhere."""
+    folders = ("medtl_core", "notebooks", "studies", "data_scripts")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return distributions({name for path in files for name in modules(path)})
 
 
 def modules(path: Path) -> Iterator[str]:
+    """Top-level names that a file imports, without the standard library."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -173,14 +178,12 @@ EXTRAS = [Requirement(t) for texts in PROJECT["project"]["optional-dependencies"
 
 
 def test_every_runtime_dependency_is_imported_or_has_a_reason():
-    used = distributions(imported("medtl_core", "notebooks", "studies", "data_scripts"))
-    assert RUNTIME - used == set(NOT_IMPORTED)
+    assert RUNTIME - imported() == set(NOT_IMPORTED)
 
 
 def test_whatever_is_imported_is_a_dependency():
     extras = {canonicalize_name(extra.name) for extra in EXTRAS}
-    used = distributions(imported("medtl_core", "notebooks", "studies", "data_scripts"))
-    assert used - RUNTIME - extras <= OPTIONAL
+    assert imported() - RUNTIME - extras <= OPTIONAL
 
 
 def test_what_an_extra_and_the_development_group_share_has_one_range():

@@ -161,6 +161,7 @@ def test_importing_all_faces_loads_nothing_heavy():
     assert loaded_by(f"import {NAME}\nfrom {NAME} import {rooms}") == set()
 
 
+@pytest.mark.slow
 def test_importing_a_study_loads_no_torch():
     assert "torch" not in loaded_by(
         f"from {NAME}.study import Study, Predictions, seed_everything, DataIdentity"

@@ -88,7 +88,10 @@ def test_a_damaged_cache_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         build("resnet18", num_classes=3, pretrained=True)
 
 
-def test_googlenet_comes_from_torchvision(tmp_path: Path, asked: list[tuple[str, float]]) -> None:
+def test_googlenet_comes_from_torchvision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[str, float]]
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     published = GoogLeNet(1000)
     state = published.state_dict() | {"aux1.fc2.bias": torch.zeros(1000), "aux2.fc2.bias": torch.zeros(1000)}
     checkpoints = tmp_path / "torch" / "hub" / "checkpoints"

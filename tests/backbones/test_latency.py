@@ -113,6 +113,7 @@ def test_median_and_quartiles_of_known_times(monkeypatch):
     assert (found.low, found.median, found.high) == (2, 3, 4)
 
 
+@pytest.mark.slow
 def test_size_on_disk_is_the_size_of_the_file(tmp_path):
     network = build("resnet18", num_classes=2, pretrained=False, seed=0).network
     state = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
@@ -124,6 +125,7 @@ def test_size_on_disk_is_the_size_of_the_file(tmp_path):
     assert data < size < data + 20_000
 
 
+@pytest.mark.slow
 def test_a_footprint_is_all_of_these():
     network = build("tf_efficientnet_lite0", num_classes=2, pretrained=False, seed=0).network
     found = footprint(network, (3, 32, 32), batch_sizes=(1, 2), warmup=1, repeats=2)

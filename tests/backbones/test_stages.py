@@ -134,6 +134,7 @@ def test_efficientnet_lite0_has_the_18_cut_points_of_its_paper() -> None:
     assert [point.channels for point in points] == stages
 
 
+@pytest.mark.slow
 def test_stage_boundaries_of_named_networks() -> None:
     xception, _ = network_and_images("legacy_xception")
     assert [names[0] for names in stage_names(xception)] == ["conv1", "block1", "block4", "block12"]

@@ -28,7 +28,7 @@ def body(state: dict[str, Tensor], head: str) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in state.items() if not key.startswith(f"{head}.")}
 
 
-@pytest.mark.parametrize("head_in_file", [0, 2, 1000])
+@pytest.mark.parametrize("head_in_file", [0, 2, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_file_fills_all_but_the_head(save_weights: Callable[..., Path], head_in_file: int) -> None:
     state = state_of("resnet18", num_classes=head_in_file or 2)
     save_weights("resnet18", state if head_in_file else body(state, "fc"))
@@ -110,8 +110,15 @@ def altered(change: str) -> dict[str, Tensor]:
         ("reshaped", r"conv1\.weight \(64, 3, 3, 3\) instead of \(64, 3, 7, 7\)"),
         ("nan", r"not finite \(first: layer1\.0\.conv1\.weight\)"),
         *(
-            (kind, rf"hold {kind} \(first: layer1\.0\.conv1\.weight\), expected 16 to 64 bit floats")
-            for kind in ("int8", "bool", "float8_e5m2", "complex64")
+            pytest.param(
+                kind,
+                rf"hold {kind} \(first: layer1\.0\.conv1\.weight\), expected 16 to 64 bit floats",
+                marks=marks,
+            )
+            for kind, marks in (
+                ("int8", ()),
+                *((kind, pytest.mark.slow) for kind in ("bool", "float8_e5m2", "complex64")),
+            )
         ),
         ("negative", r"hold negative variances \(first: layer2\.0\.bn1\.running_var\)"),
         ("zeros", "are all 0; get them again"),

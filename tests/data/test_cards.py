@@ -106,6 +106,7 @@ def test_contact_sheet_spreads_over_domains_and_follows_the_seed():
     assert any(not np.array_equal(shown(sheet), other) for other in others)
 
 
+@pytest.mark.slow
 def test_contact_sheet_is_a_picture_on_disk(tmp_path):
     import matplotlib.image
 
@@ -123,6 +124,7 @@ def test_contact_sheet_that_cannot_be_written(tmp_path):
         cards.contact_sheet(made()).save(tmp_path / "file" / "sheet.png")
 
 
+@pytest.mark.slow
 def test_contact_sheet_displays_itself_as_a_picture():
     sheets = [cards.contact_sheet(made(), per_class=2) for _ in range(2)]
     assert sheets[0]._repr_png_().startswith(b"\x89PNG")
@@ -136,6 +138,7 @@ def test_names_from_a_file_are_plain_text_in_a_figure():
     assert "$x^{$" in sheet.figure.get_suptitle()
 
 
+@pytest.mark.slow
 def test_contact_sheet_of_very_many_classes_shows_the_first():
     n = 3 * 450
     images = np.random.default_rng(0).integers(0, 256, (n, 4, 4), dtype=np.uint8)

@@ -95,6 +95,7 @@ def test_what_is_no_image_set_is_refused(wrong):
         apply_clahe(wrong)
 
 
+@pytest.mark.slow
 def test_grey_values_of_two_sites_come_closer():
     drawn = draw(SPECS["phantoms_sources"], 0).subset(np.arange(200))
     here = drawn.domains == "hospital_a"

@@ -12,7 +12,9 @@ from medtl_core.errors import MedtlError
 N = 20_000
 
 
-@pytest.mark.parametrize("error", [0.05, 0.1, 0.3])
+@pytest.mark.parametrize(
+    "error", [pytest.param(0.05, marks=pytest.mark.slow), 0.1, pytest.param(0.3, marks=pytest.mark.slow)]
+)
 def test_the_ideal_observer_errs_as_often_as_stated(error):
     drawn = draw_known_bayes(N, seed=1, error=error)
     wrong = (drawn.posterior.argmax(axis=1) != drawn.labels).mean()
@@ -43,6 +45,7 @@ def test_posterior_is_bayes_rule_on_the_full_density():
     np.testing.assert_allclose(drawn.posterior[:, 1], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_posterior_is_calibrated():
     drawn = draw_known_bayes(N, seed=2)
     for low in (0.1, 0.4, 0.7):
@@ -50,6 +53,7 @@ def test_posterior_is_calibrated():
         assert drawn.labels[here].mean() == pytest.approx(drawn.posterior[here, 1].mean(), abs=0.04)
 
 
+@pytest.mark.slow
 def test_label_noise_raises_the_bayes_error():
     drawn = draw_known_bayes(N, seed=1, error=0.1, label_noise=0.2)
     assert drawn.bayes_error == pytest.approx(0.2 + 0.6 * 0.1)

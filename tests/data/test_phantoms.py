@@ -37,6 +37,7 @@ def test_every_named_set_is_a_valid_archive(name):
     assert drawn.images.std(axis=tuple(range(1, drawn.images.ndim))).min() > 10
 
 
+@pytest.mark.slow
 def test_the_default_has_room_for_training_and_a_test_set_of_500(default):
     parts = split(default, seed=0)
     assert len(parts.train) >= 1000
@@ -123,6 +124,7 @@ def test_irregularity_zero_leaves_only_ovals():
     assert 0.4 < roc_auc_score(drawn.labels, rim) < 0.6
 
 
+@pytest.mark.slow
 def test_prevalence_holds_in_every_domain():
     spec = replace(SPECS["phantoms_shift"], n=1500, prevalence=(0.8, 0.2), images_per_patient=(1, 1))
     drawn = draw(spec, 0)
@@ -171,6 +173,7 @@ def test_two_sources_differ_in_style_and_in_what_the_mark_says():
     assert styles[0] != styles[1]
 
 
+@pytest.mark.slow
 def test_marks_are_seen_in_the_corner_and_nowhere_else(default):
     domain = Domain("site", shortcut=0.0)
     with_marks = draw(replace(SPECS["phantoms"], domains=(domain,)), 0)

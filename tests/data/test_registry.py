@@ -82,6 +82,7 @@ def test_every_flat_medmnist_set_at_every_size_as_its_publisher_describes_it(dat
             assert (card.location, card.path) == ("publisher", None)
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_a_download_library_is_imported_and_no_folder_made(tmp_path):
     source = (
         "import sys; from medtl_core.data.sources import registry; registry.names(); "
@@ -192,6 +193,7 @@ def test_data_folder_that_is_none(tmp_path, monkeypatch):
         registry.names()
 
 
+@pytest.mark.slow
 def test_phantoms_need_nothing(data):
     archive = registry.load("phantoms")
     card = registry.card("phantoms")

@@ -139,6 +139,7 @@ def test_every_class_is_in_every_part_wherever_that_is_possible(cases, seed):
         assert set(labels[getattr(parts, word)]) == set(range(archive.n_classes))
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(sizes=st.lists(st.integers(1, 40), min_size=3, max_size=30), seed=st.integers(0, 9))
 def test_three_groups_of_one_class_each_are_enough(sizes, seed):
@@ -311,6 +312,7 @@ def test_splits_that_cannot_be(archive, arguments, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     labels=st.lists(st.integers(0, 3), min_size=8, max_size=120),

@@ -119,6 +119,7 @@ def test_volumes_are_listed_shown_and_verified(data):
         registry.load_volumes(next(iter(registry.SPECS)))
 
 
+@pytest.mark.slow
 def test_volumes_are_audited(data):
     write_volumes(made(), data / "made.npz")
     card = registry.card("made")

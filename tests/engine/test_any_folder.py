@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-import papermill
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -16,6 +15,8 @@ pytestmark = pytest.mark.slow
 
 def test_the_project_is_found_from_a_folder_that_knows_nothing_of_it(tmp_path, monkeypatch):
     """A notebook with the first cells of a lesson: its statements, its data, its device."""
+    import papermill
+
     for name in [name for name in os.environ if name.startswith("MEDTL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MEDTL_OUT", str(tmp_path / "out"))

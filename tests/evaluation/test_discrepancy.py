@@ -73,6 +73,7 @@ def test_permutation_p_is_uniform_under_the_null_and_small_under_a_shift():
     assert abs(far.null.mean()) < 0.02 < far.statistic
 
 
+@pytest.mark.slow
 def test_proxy_a_distance_is_0_without_a_difference_and_2_when_separable():
     rng = np.random.default_rng(4)
     null = [proxy_a_distance(rng.normal(size=(60, 4)), rng.normal(size=(90, 4)), seed=i) for i in range(20)]

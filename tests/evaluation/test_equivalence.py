@@ -52,6 +52,7 @@ def test_moving_a_metric_by_its_margin_is_noticed_every_time(margin, sign):
         assert equivalence(control + sign * margin - control, margin)[0] == 1.0
 
 
+@pytest.mark.slow
 def test_false_equivalence_on_the_margin_stays_at_five_percent():
     rng = np.random.default_rng(1)
     studies = rng.normal(0.01, 0.002, (2000, 5))
@@ -62,6 +63,7 @@ def test_false_equivalence_on_the_margin_stays_at_five_percent():
     assert not_inferior == pytest.approx(0.05, abs=tolerance)
 
 
+@pytest.mark.slow
 def test_equal_arms_are_found_equivalent_with_the_expected_power():
     sd, n, margin = 0.004, 6, 0.01
     rng = np.random.default_rng(2)
@@ -90,13 +92,14 @@ def test_holm_on_paper():
     assert holm([]) == []
 
 
-@pytest.mark.parametrize("n", [1, 2, 25])
+@pytest.mark.parametrize("n", [1, 2, pytest.param(25, marks=pytest.mark.slow)])
 def test_holm_equals_statsmodels(n):
     p_values = np.random.default_rng(n).random(n) ** 2
     p_values[-1] = p_values[0]
     assert holm(p_values.tolist()) == pytest.approx(multipletests(p_values, method="holm")[1], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_holm_keeps_the_family_at_five_percent():
     rng = np.random.default_rng(3)
     families = [[mean_t(v).p_value for v in rng.normal(size=(8, 5))] for _ in range(400)]

@@ -25,6 +25,7 @@ def test_equals_scipy(n, confidence):
     assert (one_sample.low, one_sample.high) == pytest.approx((low, high), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_five_seeds_cover_95_percent_and_a_percentile_bootstrap_does_not():
     rng = np.random.default_rng(0)
     studies = rng.normal(0.01, 0.02, (2500, 5))
@@ -35,6 +36,7 @@ def test_five_seeds_cover_95_percent_and_a_percentile_bootstrap_does_not():
     assert np.mean((low <= 0.01) & (high >= 0.01)) == pytest.approx(0.84, abs=0.02)
 
 
+@pytest.mark.slow
 def test_false_positives_stay_at_five_percent():
     rng = np.random.default_rng(1)
     rejected = np.mean([paired_t(*rng.normal(0.9, 0.02, (2, 5))).p_value < 0.05 for _ in range(2500)])
@@ -82,6 +84,7 @@ def test_unequal_numbers_of_seeds_and_a_confidence_in_percent():
         mean_t([1, 2, 3], confidence=95)
 
 
+@pytest.mark.slow
 def test_brown_forsythe_equals_scipy_and_finds_a_planted_ratio():
     rng = np.random.default_rng(3)
     wide, narrow = rng.normal(0, 3, 40), rng.normal(0, 1, 40)

@@ -44,6 +44,7 @@ def test_detectable_effect_scales_and_falls_with_seeds():
     assert detectable_effect(0.02, 1000) == pytest.approx(normal_approximation * np.sqrt(5 / 1000), rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 10])
 def test_planted_effect_comes_up_with_the_computed_power(n):
     effect = detectable_effect(0.02, n, 0.8)

@@ -8,7 +8,7 @@ from scipy.special import expit
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metrics import accuracy, auroc, balanced_accuracy
 from medtl_core.evaluation.statistics import equivalence, hierarchical_bootstrap, paired_t
-from medtl_core.evaluation.statistics.weighted import weighted_auroc
+from medtl_core.evaluation.statistics.resampling import AT_ONCE
 
 
 def two_columns(positive: np.ndarray) -> np.ndarray:
@@ -36,20 +36,22 @@ def study(
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_weighted_auroc_is_the_auroc_of_repeated_cases(n_classes):
+@pytest.mark.parametrize("metric", AT_ONCE, ids=lambda metric: metric.__name__)
+def test_a_weighted_metric_is_the_metric_of_repeated_cases(metric, n_classes):
     rng = np.random.default_rng(n_classes)
     y = np.arange(60) % n_classes
     scores = rng.integers(1, 6, size=(60, n_classes)).astype(float)
     scores /= scores.sum(axis=1, keepdims=True)
     weights = rng.multinomial(60, np.full(60, 1 / 60), size=20).T
-    repeated = [auroc(np.repeat(y, w), np.repeat(scores, w, axis=0)) for w in weights.T]
-    assert weighted_auroc(y, scores, weights) == pytest.approx(repeated, abs=1e-12)
+    repeated = [metric(np.repeat(y, w), np.repeat(scores, w, axis=0)) for w in weights.T]
+    assert len(set(repeated)) > 5
+    assert AT_ONCE[metric](y, scores, weights) == pytest.approx(repeated, abs=1e-12)
 
 
 def test_fast_auroc_and_any_callable_agree():
     y, treatment, control = study(np.random.default_rng(0), seeds=3, cases=60)
-    fast = hierarchical_bootstrap(auroc, y, treatment, control, draws=100)
-    slow = hierarchical_bootstrap(lambda labels, s: auroc(labels, s), y, treatment, control, draws=100)
+    fast = hierarchical_bootstrap(auroc, y, treatment, control, draws=30)
+    slow = hierarchical_bootstrap(lambda labels, s: auroc(labels, s), y, treatment, control, draws=30)
     assert (fast.low, fast.high, fast.p_value) == pytest.approx((slow.low, slow.high, slow.p_value), rel=1e-9)
 
 
@@ -108,6 +110,7 @@ def test_five_seeds_and_156_cases_cover_95_percent_where_seeds_alone_do_not():
     assert covered_by_seeds / studies < 0.9
 
 
+@pytest.mark.slow
 def test_false_positives_over_seeds_and_cases_stay_at_five_percent():
     rng = np.random.default_rng(11)
     found = [hierarchical_bootstrap(auroc, *study(rng), draws=200).p_value < 0.05 for _ in range(400)]

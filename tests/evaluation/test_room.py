@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 CHECK = """
 import sys
 import medtl_core.evaluation.metrics, medtl_core.evaluation.statistics
@@ -12,6 +14,7 @@ print(sorted(others & {name.split(".")[1] for name in sys.modules if name.starts
 """
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_another_room_is_imported():
     done = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]", "[]"]

@@ -53,6 +53,7 @@ def test_flat_and_monotone_curves():
     assert found.low > 0
 
 
+@pytest.mark.slow
 def test_without_a_trend_five_percent_come_up():
     rng = np.random.default_rng(3)
     curves = rng.normal(size=(1500, 5, 4))

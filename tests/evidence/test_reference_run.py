@@ -205,6 +205,7 @@ def test_a_kept_run_carries_the_verdicts_of_the_audit_and_older_ones_have_none(r
         assert (kept / "ledger.md").read_text().endswith(listed)
 
 
+@pytest.mark.slow
 def test_merging_is_as_if_all_had_been_one_run(run, register, tmp_path, record):
     """Half of the seeds kept first and the rest merged into them give the ledger of the whole run."""
     whole = RecordStore(run)

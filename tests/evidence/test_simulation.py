@@ -10,6 +10,7 @@ from tests.evidence.simulation.ledgers import tally
 from tests.evidence.simulation.world import KnownCases, World, private_studies, records_of
 
 NOTEBOOK = "02_fine_tuning"
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,6 @@ def test_false_words_are_rare(shipped, world):
     assert found.error <= bound(found.ledgers)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seeds", [5, 10, 20])
 @pytest.mark.parametrize("ratio", [0.0, 0.7, 2.0, 5.0])

@@ -68,6 +68,7 @@ def test_non_inferiority_says_each_word(word, rule, pairs, exactly):
     assert word(lower, pairs(exactly(0.03, 0.003))) == "contradicted"
 
 
+@pytest.mark.slow
 def test_a_metric_moved_by_its_margin_tips_the_word_every_time(word, rule, pairs):
     rng = np.random.default_rng(3)
     for _ in range(30):

@@ -61,6 +61,7 @@ def test_integrated_gradients_are_complete(baseline):
     assert found.sum((1, 2)).numpy() == pytest.approx(expected.numpy(), abs=2e-4)
 
 
+@pytest.mark.slow
 def test_smoothgrad_of_a_square_is_the_gradient_at_the_image_plus_the_mean_noise():
     class Square(torch.nn.Module):
         def forward(self, x):

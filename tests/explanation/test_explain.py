@@ -103,6 +103,7 @@ def test_nothing_is_left_behind_after_an_exception(method):
     assert all(p.requires_grad for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_no_tensor_outlives_the_explanation():
     def live():
         gc.collect()

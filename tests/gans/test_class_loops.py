@@ -103,6 +103,7 @@ def _adam_step(network, loss):
     optimiser.step()
 
 
+@pytest.mark.slow
 def test_acgan_learns_what_the_classes_are():
     config = ACGANConfig(steps=120, batch_size=16, learning_rate=5e-3, ema_decay=0.8)
     result = train_acgan(*acgan(width=4), IMAGES, LABELS, config, seed=0)

@@ -185,6 +185,7 @@ def test_other_settings_train_as_well(change):
     assert not torch.equal(weights(plain), weights(other))
 
 
+@pytest.mark.slow
 def test_a_generator_learns_where_the_images_lie():
     """Grey images of brightness .8 or so: an MLP starts at .5 and gets there."""
     bright = 0.8 + 0.05 * torch.randn(64, 1, 1, 1, generator=torch.Generator().manual_seed(0))

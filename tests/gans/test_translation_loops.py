@@ -72,7 +72,10 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("train", [run_pix2pix, run_cycle, run_attention])
+LOOPS = [run_pix2pix, *[pytest.param(run, marks=pytest.mark.slow) for run in (run_cycle, run_attention)]]
+
+
+@pytest.mark.parametrize("train", LOOPS)
 def test_every_loop_repeats_itself_and_resumes_bit_for_bit(train, tmp_path):
     state = torch.get_rng_state()
     whole, other = train(), train(seed=1)
@@ -91,7 +94,7 @@ def test_every_loop_repeats_itself_and_resumes_bit_for_bit(train, tmp_path):
         assert resumed.history == whole.history
 
 
-@pytest.mark.parametrize("train", [run_pix2pix, run_cycle, run_attention])
+@pytest.mark.parametrize("train", LOOPS)
 def test_watching_changes_no_result(train):
     seen = []
     assert torch.equal(weights(train(watching=Watching(seen.append, 2))), weights(train()))
@@ -100,6 +103,7 @@ def test_watching_changes_no_result(train):
     assert seen[-1].grid().ndim == 3
 
 
+@pytest.mark.slow
 def test_pix2pix_learns_a_negative_from_pairs():
     config = Pix2PixConfig(steps=100, batch_size=4, learning_rate=5e-3)
     blocks = nn.functional.interpolate(torch.rand(16, 1, 4, 4, generator=DRAW), scale_factor=4)
@@ -135,6 +139,7 @@ def test_identity_generators_have_a_cycle_of_0_and_are_said():
     assert "output equals input" in result.signs[0]
 
 
+@pytest.mark.slow
 def test_cycle_weight_keeps_the_round_trip():
     def round_trip(weight):
         config = CycleConfig(steps=30, batch_size=2, learning_rate=4e-3, cycle_weight=weight)
@@ -196,6 +201,7 @@ def test_where_attention_is_0_nothing_changes():
     assert torch.equal(attention, MASKS)
 
 
+@pytest.mark.slow
 def test_masks_on_half_of_the_images_teach_the_attention():
     config = AttentionCycleConfig(
         steps=20, batch_size=8, learning_rate=2e-2, switch_at=0.99, mask_weight=10, cycle_weight=1

@@ -213,6 +213,7 @@ def test_equal_records_give_equal_pictures(frame, pairs):
     assert plot_arms(records, "auroc").png() == plot_arms(records, "auroc").png()
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off(frame, pairs):
     """Every text lies inside the picture: nothing that a reader should see hangs over its edge."""
     sizes = frame(*(pairs([0.1, 0.2, 0.3], factors={"n": n}) for n in (16, 64)))

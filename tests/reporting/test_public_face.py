@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import medtl_core.reporting as show
 
 
@@ -16,6 +18,7 @@ def test_importing_the_room_loads_neither_figures_nor_networks():
     assert run(f"import sys, medtl_core.reporting; print({heavy})") == "[]\n"
 
 
+@pytest.mark.slow
 def test_tables_and_sentences_load_no_figures_and_no_networks():
     code = "import sys; from medtl_core.reporting import arm_table, Check, use_style; "
     assert run(code + "print([m for m in ('matplotlib', 'torch') if m in sys.modules])") == "[]\n"

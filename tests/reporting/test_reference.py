@@ -126,6 +126,7 @@ def test_curves_have_a_panel_for_each_data_set(project, pairs, frame):
     assert len(chosen.figure.axes) == 2
 
 
+@pytest.mark.slow
 def test_rows_can_be_chosen_in_both(project, pairs, frame):
     sizes = [r for n in (8, 16) for r in pairs([0.1, 0.2], factors={"n": n})]
     project("reference", sizes)

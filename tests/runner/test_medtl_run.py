@@ -172,6 +172,7 @@ def test_a_broken_archive_is_refused_before_a_kernel_starts(project, medtl, tmp_
     assert "mine.npz" in refused(medtl, project, "run", "-p", "dataset=mine")
 
 
+@pytest.mark.slow
 def test_more_training_images_than_there_are_are_refused_before_a_kernel_starts(project, medtl):
     parameters = DEFAULTS + "train_sizes: list[int] = [8]  # training images; at least 2\n"
     write_notebook(project / "notebooks" / "01_first.ipynb", "1", parameters=parameters)
@@ -188,6 +189,7 @@ def test_weights_that_cannot_be_had_are_refused_before_a_kernel_starts(project, 
     assert "mobilenetv2_100" in refused(medtl, project, "run", "01_first")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["related", "unrelated"])
 def test_a_source_that_is_missing_is_refused_before_a_kernel_starts(project, medtl, role):
     parameters = DEFAULTS + f'{role}: str = "phantoms"  # to pretrain on; a source\n'
@@ -211,6 +213,7 @@ def test_a_published_split_that_leaks_is_refused_unless_the_notebook_makes_its_o
         assert "in two splits" in found
 
 
+@pytest.mark.slow
 def test_from_any_folder_the_packages_own_notebooks_are_found(tmp_path, medtl, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, err = medtl("notebooks")

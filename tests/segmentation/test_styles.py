@@ -115,6 +115,7 @@ def test_the_terms_are_mean_absolute_differences():
     assert torch.allclose(terms["style"], (again[0] - s_y).abs().mean() + (again[1] - s_x).abs().mean())
 
 
+@pytest.mark.slow
 def test_training_lowers_reconstruction_and_is_the_same_for_the_same_seed():
     weights = []
     for seed in (0, 0, 1):

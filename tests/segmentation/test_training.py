@@ -74,6 +74,7 @@ def test_looks_are_kept_and_change_nothing():
     assert seen[3] == adapted[-1]["held_out"] == float(np.nanmean(measure_dice(networks[2], SOURCE)))
 
 
+@pytest.mark.slow
 def test_a_unet_fits_phantoms_and_finds_the_structures_of_new_ones():
     network = UNet(1, 3, spatial=3, widths=(16, 32), seed=0)
     history = segment(

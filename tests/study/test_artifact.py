@@ -63,6 +63,7 @@ def measure(arm: str, seed: int) -> dict[str, float]:
     return {"auroc": float(features("chest", seed)["features"].mean()) / 10}
 
 
+@pytest.mark.slow
 def test_a_trial_inherits_the_artefacts_source_and_inputs(log, monkeypatch):
     arguments = {"notebook": "nb", "trial": measure, "arms": ["a", "b"], "seeds": range(2), "n_test": 3}
     study = Study("s", data=DataIdentity("phantoms", "abc", synthetic=True), **arguments)

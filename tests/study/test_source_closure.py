@@ -192,7 +192,12 @@ def copied(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("room", ROOMS)
+QUICK = {"evidence/rules", "gans", "segmentation"}  # its functions reach few files
+
+
+@pytest.mark.parametrize(
+    "room", [room if room in QUICK else pytest.param(room, marks=pytest.mark.slow) for room in ROOMS]
+)
 def test_in_every_room_a_function_that_is_used_counts_and_others_do_not(copied, room):
     tree = SourceTree(copied)
     found = []

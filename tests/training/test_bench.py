@@ -3,6 +3,7 @@ import pytest
 from medtl_core.training import bench
 
 
+@pytest.mark.slow
 def test_bench_measures_both_networks(monkeypatch):
     monkeypatch.setattr(bench, "SIZE", 16)
     monkeypatch.setattr(bench, "BATCH", 4)

@@ -206,6 +206,7 @@ def test_a_frozen_backbone_stands_still_and_its_head_trains(backbone):
         assert torch.equal(after, before[name]) == (name not in head), name
 
 
+@pytest.mark.slow
 def test_phases_share_the_epochs_and_the_second_starts_from_the_best_of_the_first(backbone, monkeypatch):
     net = copy.deepcopy(backbone.network)
     frozen_weight = net.conv1.weight.detach().clone()
@@ -225,6 +226,7 @@ def test_phases_share_the_epochs_and_the_second_starts_from_the_best_of_the_firs
         train(net, policy=PROBE_THEN_FULL, epochs=1)
 
 
+@pytest.mark.slow
 def test_a_linear_probe_on_features_equals_one_on_the_network(backbone):
     data, val = images(24), images(16, 1)
     config = FitConfig(epochs=3, batch_size=8, learning_rate=0.01)

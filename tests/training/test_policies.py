@@ -120,6 +120,7 @@ def test_frozen_dense_layers_and_blocks_stand_still(images: Tensor) -> None:
         assert all(key.startswith((*late, "classifier.")) for key in different)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_frozen_dropout_stands_still(images: Tensor) -> None:
     torch.manual_seed(0)
@@ -135,6 +136,7 @@ def test_frozen_dropout_stands_still(images: Tensor) -> None:
     assert not torch.equal(whole(images), whole(images))
 
 
+@pytest.mark.slow
 def test_probe_then_full_trains_the_head_first(images: Tensor) -> None:
     network = resnet18()
     probe, full = PROBE_THEN_FULL.phases(network)

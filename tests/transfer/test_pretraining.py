@@ -59,6 +59,7 @@ def broken_archives(archives):
     )
 
 
+@pytest.mark.slow
 def test_several_sets_are_pooled_with_their_classes_side_by_side(archives):
     backbone, card = pretrain("resnet18", [Source("grey"), Source("colour")], **QUICK)
     assert card["classes"] == ["grey: a", "grey: b", "colour: x", "colour: y", "colour: z"]
@@ -71,6 +72,7 @@ def test_several_sets_are_pooled_with_their_classes_side_by_side(archives):
     assert backbone.normalisation.std == pytest.approx(values.std(0, ddof=1), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_domain_alone_and_grey_images_give_three_channels(archives):
     backbone, card = pretrain("resnet18", [Source.parse("grey:left")], **QUICK)
     assert card["sources"] == [{"dataset": "grey", "domain": "left", "sha256": registry.checksum("grey")}]
@@ -100,6 +102,7 @@ def medtl(monkeypatch, *arguments):
     return stopped.value.code
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_file_that_is_found_again(archives, monkeypatch, capsys):
     folder = archives / "weights"
     quick = ["--steps", 2, "--image-size", 28, "--out", folder]

@@ -29,7 +29,7 @@ FAMILIES = {
     "xception41": 32,
     "xception41p": 32,
 }
-QUICK = {"resnet18", "mobilenetv2_100", "tf_efficientnet_lite0"}
+QUICK = {"resnet18"}
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 
 
@@ -135,7 +135,13 @@ def test_transfusion_of_resnet50_has_the_parameters_of_the_paper() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0", "densenet121"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        *[pytest.param(name, marks=pytest.mark.slow) for name in ("tf_efficientnet_lite0", "densenet121")],
+    ],
+)
 def test_transfusion_keeps_what_is_below_the_cut_and_draws_anew_what_is_above(name: str) -> None:
     x = images(32)
     point = cut_points(full(name).network)[3]
@@ -195,6 +201,7 @@ def test_layer_wise_tuning_freezes_statistics_and_weights_up_to_the_cut() -> Non
     assert {name for name in before if not name.startswith(frozen)} == changed
 
 
+@pytest.mark.slow
 def test_fit_predict_and_cost_take_a_truncated_network() -> None:
     cut = truncate(full("tf_efficientnet_lite0"), "blocks.1.1", num_classes=2, seed=0)
     labels = torch.arange(12) % 2

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medtl_core.errors import MedtlError
+from medtl_core.evaluation.calibration import expected_calibration_error
 from medtl_core.evaluation.metrics import accuracy, auroc, balanced_accuracy, brier
 from medtl_core.evaluation.scores import checked_probabilities, require_every_class
 from medtl_core.evaluation.statistics.intervals import Interval, standard_deviation, t_interval
@@ -14,6 +15,7 @@ from medtl_core.evaluation.statistics.weighted import (
     weighted_auroc,
     weighted_balanced_accuracy,
     weighted_brier,
+    weighted_calibration_error,
 )
 
 Metric = Callable[..., float]
@@ -24,6 +26,7 @@ AT_ONCE = {
     accuracy: weighted_accuracy,
     balanced_accuracy: weighted_balanced_accuracy,
     brier: weighted_brier,
+    expected_calibration_error: weighted_calibration_error,
 }
 """Metrics that are computed for all bootstrap samples at once."""
 

@@ -45,6 +45,21 @@ def weighted_brier(
     return _weighted_mean(squares / 2 if n_classes == 2 else squares, weights)
 
 
+def weighted_calibration_error(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Expected calibration error (B,) of B weightings of the cases; arguments as `weighted_auroc`.
+
+    Equal to `calibration.expected_calibration_error` of the repeated cases. A bin's share of the cases times
+    its |accuracy - confidence| is the bin's |sum of right - confidence|, divided by the number of all cases.
+    """
+    confidence = probabilities.max(axis=1)
+    excess = (probabilities.argmax(axis=1) == labels) - confidence
+    bins = np.digitize(confidence, np.linspace(0, 1, 16)[1:-1], right=True)  # 15 of equal width (low, high]
+    gaps = [np.abs(excess[bins == k] @ weights[bins == k]) for k in np.unique(bins)]
+    return np.asarray(np.sum(gaps, axis=0) / weights.sum(axis=0))
+
+
 def _weighted_mean(values: NDArray[np.generic], weights: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(values.astype(np.float64) @ weights / weights.sum(axis=0))
 

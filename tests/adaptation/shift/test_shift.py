@@ -161,6 +161,7 @@ def test_each_construction_shows_its_kind(source, target, kind):
     assert found.name() == kind
 
 
+@pytest.mark.slow
 def test_the_tests_keep_their_level_where_nothing_differs():
     low = [
         kind_of_shift(*sample(80, seed=2 * i), *sample(60, seed=2 * i + 1), permutations=39)

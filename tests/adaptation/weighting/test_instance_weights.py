@@ -101,7 +101,11 @@ WEIGHTS = {
 
 @pytest.mark.parametrize(
     ("method", "mean", "spread"),
-    [("kliep", 0.5, 0.6), ("ulsif", 0.5, 0.6), ("discriminative", 0.7, 1.0)],  # log-linear with equal spreads
+    [
+        pytest.param("kliep", 0.5, 0.6, marks=pytest.mark.slow),
+        ("ulsif", 0.5, 0.6),
+        ("discriminative", 0.7, 1.0),
+    ],  # log-linear with equal spreads
 )
 def test_weights_are_near_the_true_ratio_of_two_gaussians(method, mean, spread):
     rng = np.random.default_rng(1)

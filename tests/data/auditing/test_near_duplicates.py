@@ -86,6 +86,7 @@ def test_colour_and_blocks(monkeypatch):
     assert near_pairs(images).tolist() == [[4, 90], [30, 31]]
 
 
+@pytest.mark.slow
 def test_identical_constant_and_tiny_images_make_no_pair():
     images = textures()
     images[5], images[10:20] = images[6], 0
@@ -117,6 +118,7 @@ def test_findings_count_classes_groups_and_splits():
     assert [each for each in near_findings(archive, np.empty((0, 2), int), words) if each] == []
 
 
+@pytest.mark.slow
 def test_phantoms_of_different_patients_are_not_near():
     name = next(iter(SPECS))
     archive = draw(SPECS[name], seed=0)

@@ -62,10 +62,12 @@ def test_what_stands_in_two_parts_is_leaky():
     [
         {},
         {"groups": None},
-        {"labels": np.zeros(N, int)},
+        pytest.param({"labels": np.zeros(N, int)}, marks=pytest.mark.slow),
         {"images": np.repeat(made().images[::2], 2, 0), "groups": np.arange(N).astype(str)},
-        {"splits": np.array(["train"] * 61 + ["val"] * 21 + ["test"] * 38)},
-        {"domains": np.where(made().labels == 1, "x", "y")},
+        pytest.param(
+            {"splits": np.array(["train"] * 61 + ["val"] * 21 + ["test"] * 38)}, marks=pytest.mark.slow
+        ),
+        pytest.param({"domains": np.where(made().labels == 1, "x", "y")}, marks=pytest.mark.slow),
     ],
 )
 def test_the_quick_verdict_is_that_of_the_whole_audit(changes):
@@ -122,6 +124,7 @@ def test_sets_of_identical_images_are_counted():
     assert "sets of identical images: 2, in two groups: 1" in report.text()
 
 
+@pytest.mark.slow
 def test_the_values_are_json():
     images = made().images.copy()
     images[:6] = 0

@@ -40,6 +40,7 @@ def told(archive):
     return {each.finding.kind for each in found if each.finding}
 
 
+@pytest.mark.slow
 def test_noise_holds_no_shortcut_but_is_measured():
     archive = made(noise(), SITES)
     found = shortcuts(archive, joined_groups(archive))
@@ -68,6 +69,7 @@ def test_brightness_gives_the_class_away():
     assert "histogram_tells_class" in told(made(images))
 
 
+@pytest.mark.slow
 def test_a_domain_is_visible_and_tells_the_class():
     images = noise()
     images[SITES == "y", 8:24] += 40
@@ -76,6 +78,7 @@ def test_a_domain_is_visible_and_tells_the_class():
     assert told(made(noise(), SITES, mostly)) == {"domain_tells_class"}
 
 
+@pytest.mark.slow
 def test_a_class_that_looks_otherwise_in_each_domain_is_bound_to_it():
     images = noise()
     images[(SITES == "x") & (LABELS == 1), 8:16, 8:24] += 50

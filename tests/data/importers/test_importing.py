@@ -99,6 +99,7 @@ def test_an_interruption_leaves_nothing(source, out, monkeypatch):
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_stays_below_the_images(tmp_path):
     """80 images of 512 px are 21 MB; twice as many need no more memory. NumPy writes in pieces of 16 MB."""
     peaks = []
@@ -140,6 +141,7 @@ def resident(n, folder):
     return float(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_pages_that_are_mapped_from_the_disk_do_not_stay_in_memory(tmp_path):
     """600 images of 512 px are 157 MB."""

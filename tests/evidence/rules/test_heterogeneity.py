@@ -51,6 +51,7 @@ def test_it_agrees_with_the_f_test_on_normal_data():
     assert permutation_p(groups) == pytest.approx(stats.f_oneway(*groups).pvalue, abs=0.01)
 
 
+@pytest.mark.slow
 def test_no_difference_is_called_supported_at_most_as_often_as_the_level():
     rng = np.random.default_rng(0)
     called = [
