@@ -39,10 +39,15 @@ def package_hash(rooms: Iterable[str] | None = None, *, root: Path = PACKAGE) ->
 def _package_hash(rooms: tuple[str, ...] | None, root: Path) -> str:
     digest = hashlib.sha256()
     for path in _files(rooms, root):
-        for part in (path.relative_to(root).as_posix(), normalised_source(path.read_text("utf-8"))):
+        for part in (path.relative_to(root).as_posix(), _normalised_file(path)):
             encoded = part.encode("utf-8")
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
     return digest.hexdigest()
+
+
+@cache
+def _normalised_file(path: Path) -> str:
+    return normalised_source(path.read_text("utf-8"))
 
 
 def _files(rooms: tuple[str, ...] | None, root: Path) -> list[Path]:

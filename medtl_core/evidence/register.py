@@ -12,7 +12,7 @@ from medtl_core.errors import MedtlError
 from medtl_core.evidence.register_head import Head
 from medtl_core.evidence.rule import Rule, Strict
 from medtl_core.evidence.rules.kinds import checked
-from medtl_core.settings import project_root
+from medtl_core.settings import REGISTER, project_root
 
 
 class Claim(Strict):
@@ -142,12 +142,17 @@ class _UniqueKeys(_Loader):  # type: ignore[misc]
         return made
 
 
+def register_file() -> Path:
+    """Where the project has its register of statements."""
+    return project_root() / REGISTER
+
+
 def load_register(path: str | Path | None = None) -> Register:
-    """Read the register (default: `notebooks/claims.yaml` of the project).
+    """Read the register (default: `register_file`).
 
     Raises MedtlError in one line that names the entry's id and the field.
     """
-    path = Path(path) if path is not None else project_root() / "notebooks" / "claims.yaml"
+    path = Path(path) if path is not None else register_file()
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except OSError as error:

@@ -4,13 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from medtl_core.evidence.conjunction import needed
 from medtl_core.evidence.ledger import Ledger, build_ledger
 from medtl_core.evidence.reference_run import read_kept
-from medtl_core.evidence.register import load_register
+from medtl_core.evidence.register import load_register, register_file
 from medtl_core.evidence.rule_verdict import RuleVerdict
 from medtl_core.evidence.rules.estimate import Estimate
 from medtl_core.evidence.rules.kinds import kind_of
@@ -79,9 +80,17 @@ def planted_effects(ledger: Ledger) -> Count:
 
 
 def reference_ledger() -> Ledger | None:
-    """The ledger of the project's reference run; None where none is kept."""
+    """The ledger of the project's reference run, judged once for the same files; None where none is kept."""
     folder = reference_folder()
-    return None if folder is None else build_ledger(load_register(), read_kept(folder))
+    if folder is None:
+        return None
+    rests_on = [register_file(), *sorted(path for path in folder.rglob("*") if path.is_file())]
+    return _judged(folder, tuple((path, path.stat().st_mtime_ns) for path in rests_on))
+
+
+@lru_cache(maxsize=1)
+def _judged(folder: Path, rests_on: tuple[tuple[Path, int], ...]) -> Ledger:
+    return build_ledger(load_register(), read_kept(folder))
 
 
 def reference_name() -> Path | None:
