@@ -575,7 +575,8 @@ if transforms is not None or kept is not None:
                 )
                 for name, (table, which) in both.items()
                 if table is not None
-            ]
+            ],
+            stack_uneven=True,
         )
     )
 
