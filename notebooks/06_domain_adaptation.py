@@ -101,6 +101,7 @@ studies: list[str] = [
 
 # %% tags=["nbval-ignore-output"]
 from dataclasses import replace
+from itertools import permutations
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -208,6 +209,22 @@ LABELS = {
     "non_local": "non-local attention",
     "far_gradient": "share of the gradient from far away",
     **{f"laboratory_{letter}": f"laboratory {letter.upper()}" for letter in "abc"},
+}
+DOMAIN_NAMES = {
+    "jiangxi": "Jiangxi",
+    "cellavision": "CellaVision",
+    "bccd": "BCCD",
+    "sao_paulo": "São Paulo",
+    "ucsd": "San Diego",
+    "kermany": "Kermany",
+    "nih": "NIH",
+    "fluorescence": "fluorescence",
+    "histology": "histology",
+    "brightfield": "brightfield",
+}
+LABELS |= DOMAIN_NAMES | {
+    f"{one} to {other}": f"{DOMAIN_NAMES[one]} → {DOMAIN_NAMES[other]}"
+    for one, other in permutations(DOMAIN_NAMES, 2)
 }
 STUDIES = [
     "weighted_line",
@@ -999,8 +1016,26 @@ def solved(model: adapt.AdaptedClassifier) -> dict[str, float]:
 
 SHIFT = {"factors": {"shift": shifts}}
 compared = run_if("methods", method_trial, ["source_only", *methods, "oracle"], **SHIFT)
-METHODS = {"notebook": NOTEBOOK, "study": "methods", "labels": LABELS}
-show.side_by_side(show.plot_arms, compared, "auroc", by="shift", **METHODS)
+
+
+def grids(records: pd.DataFrame | None, study_name: str, metric: str, arms: list[str], control: str) -> None:
+    """A grid of arms and shifts for this run and one for the reference, or a sentence where there is none."""
+    of_runs = {"this run": records, "reference": show.reference_records(NOTEBOOK, study_name)}
+    there = {run: found for run, found in of_runs.items() if found is not None}
+    for run, found in there.items():
+        measured = [arm for arm in arms if arm in set(found.arm)]
+        named = {
+            "arms": measured,
+            "control": control,
+            "labels": LABELS,
+            "title": show.heading(run, found, LABELS),
+        }
+        display(show.plot_grid(found, metric, column="shift", **named))
+    if "reference" not in there:
+        print("No reference run holds this study yet.")
+
+
+grids(compared, "methods", "auroc", ["source_only", *SHALLOW, "oracle"], "source_only")
 
 # %% [markdown]
 # The deep methods, with the best known shallow one, CORAL, on the same features beside them:
@@ -1009,7 +1044,8 @@ show.side_by_side(show.plot_arms, compared, "auroc", by="shift", **METHODS)
 DEEP_ARMS = ["source_only_network", *networks, "coral", "oracle_network"]
 deeply = run_if("deep_methods", method_trial, DEEP_ARMS, **SHIFT)
 DEEP = {"notebook": NOTEBOOK, "study": "deep_methods", "labels": LABELS}
-show.side_by_side(show.plot_arms, deeply, "auroc", by="shift", **DEEP)
+ALL_DEEP = ["source_only_network", *TRAINERS, "coral", "oracle_network"]
+grids(deeply, "deep_methods", "auroc", ALL_DEEP, "source_only_network")
 
 # %% [markdown]
 # *Had they settled?* A network that would have become better still is no evidence about its method. Without target
@@ -1076,7 +1112,7 @@ show.side_by_side(show.plot_arms, deeply, "domain_told", by="shift", bounds=(0.0
 # momentum, did not change this on these phantoms: with the latter the discriminator wins, and where it is always right
 # the reversed gradient vanishes. So the studies record the accuracy of a fresh probe for DANN, and for MDAN below.
 #
-# Back to the scores. Read each group from the top to the bottom: how far is *source only* from the *oracle*, and who comes between? A method
+# Back to the scores. Read each column from the top to the bottom: how far is *source only* from the *oracle*, and who comes between? A method
 # that falls below source only shows **negative transfer**. The table puts it in one number, the share of the gap that is
 # closed, $(\text{adapted} - \text{source}) / (\text{oracle} - \text{source})$, and only where the gap is larger than its
 # own spread over seeds: a share of next to nothing says nothing.
@@ -1283,9 +1319,8 @@ def chosen_trial(arm: str, seed: int, shift: str) -> dict:
 
 
 choices = run_if("chosen", chosen_trial, ["no_adaptation", *JUDGES, "oracle_choice", "oracle"], **SHIFT)
-CHOSEN = {"notebook": NOTEBOOK, "study": "chosen", "labels": LABELS, "by": "shift"}
-display(show.side_by_side(show.plot_arms, choices, "auroc", **CHOSEN))
-show.side_by_side(show.plot_arms, choices, "regret", arms=list(JUDGES), bounds=(0.0, 1.0), **CHOSEN)
+grids(choices, "chosen", "auroc", ["no_adaptation", *JUDGES, "oracle_choice", "oracle"], "no_adaptation")
+grids(choices, "chosen", "regret", list(JUDGES), "source_risk")
 
 # %% [markdown]
 # *What was picked?* Next to the choice on target labels, for each shift, with the share of the seeds.

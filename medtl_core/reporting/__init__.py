@@ -26,6 +26,9 @@ How a lesson uses it::
     # Several metrics in one figure: each function draws on the axes that it is given.
     show.panels([lambda axes, m=m: show.plot_arms(records, m, by="n", axes=axes) for m in ("auroc", "ece")])
 
+    # Many arms in many places: a cell for each, coloured where it differs from the control.
+    show.plot_grid(records, "auroc", column="shift", control="source_only", labels=LABELS)
+
     show.strip(images, titles, masks=masks)
 
     check_1 = show.Check(
@@ -54,7 +57,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "exercise": ["Check", "Misconception"],
         "images": ["strip"],
         "paired": ["arm_table", "paired_table"],
-        "reference": ["reference_records", "side_by_side"],
+        "grid": ["plot_grid"],
+        "reference": ["heading", "reference_records", "side_by_side"],
         "markdown_text": ["Prose"],
         "sentences": ["arm_sentence", "difference_sentence", "in_both_runs"],
         "style": ["colour_of", "colours_of", "use_style"],

@@ -1,0 +1,125 @@
+"""The figure of many arms in many places: a cell for each, coloured where it differs from a control."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from medtl_core.errors import MedtlError
+from medtl_core.evaluation.metric_words import metric_in_words
+from medtl_core.evaluation.rounding import number
+from medtl_core.reporting.drawing import Drawing, panel
+from medtl_core.reporting.style import BLUE, VERMILION, words
+from medtl_core.reporting.summaries import Records, Selection, Summary, arm_summaries, pair_summaries, select
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
+
+CELL = (0.95, 0.42)  # inches
+LABEL, HEADING = 1.9, 1.5  # inches for the names of arms, and for headings and the words below
+NARROWEST = 6.4  # inches, so that title and explanation have their place
+_CHARACTERS = 14  # of a line in a heading
+_PALEST = 0.25  # share of the full colour of the smallest difference that is clear
+
+
+def plot_grid(
+    records: Records,
+    metric: str,
+    *,
+    column: str,
+    control: str | None = None,
+    arms: Sequence[str] | None = None,
+    labels: dict[str, str] | None = None,
+    title: str = "",
+    axes: "Axes | None" = None,
+) -> Drawing:
+    """A row for each arm, a column for each level of the factor `column` and, of several, data set.
+
+    A cell says the mean over seeds and half of its 95 % t-interval. With a `control` it is blue where the arm
+    is better than the control within a seed, red where it is worse, and white where the 95 % interval of the
+    paired difference holds 0; the deeper the colour, the larger the difference. Errors as
+    `summaries.select`, and MedtlError for a control that was not measured.
+
+    >>> plot_grid(records, "auroc", column="shift", control="source_only", labels=LABELS)
+    """
+    chosen = select(records, metric, by=column, arms=arms, labels=labels)
+    rows = list(arms) if arms is not None else chosen.arms
+    if control is not None and control not in chosen.arms:
+        raise MedtlError(f"control {control!r}: not in these records, which hold: {', '.join(chosen.arms)}")
+    groups = [group for group, _ in chosen.groups()]
+    cells = arm_summaries(chosen, rows)
+    gains = [_clear_gain(one, chosen) for one in _against(control, rows, chosen)]
+    largest = max(map(abs, gains), default=0.0)
+    with panel(axes) as drawn:
+        for place, (cell, gain) in enumerate(zip(cells, gains, strict=True)):
+            across, down = divmod(place, len(rows))
+            colour, depth = BLUE if gain > 0 else VERMILION, _depth(gain, largest)
+            drawn.add_patch(_square(across, down, colour, depth))
+            drawn.text(across, down, _inside(cell), ha="center", va="center", fontsize=8)
+        drawn.set_xlim(-0.5, len(groups) - 0.5)
+        drawn.set_ylim(len(rows) - 0.5, -0.5)
+        drawn.set_xticks(range(len(groups)), [_heading(group, labels) for group in groups], fontsize=8)
+        drawn.set_yticks(range(len(rows)), [words(arm, labels) for arm in rows])
+        drawn.xaxis.tick_top()
+        drawn.tick_params(length=0)
+        drawn.grid(visible=False)
+        for side in drawn.spines.values():
+            side.set_visible(False)
+        drawn.set_title(textwrap.fill(title, 44), pad=12)
+        name = metric_in_words(metric, labels)
+        drawn.set_xlabel(_explained(name, None if control is None else words(control, labels)), fontsize=8)
+    figure = drawn.get_figure(root=True)
+    assert figure is not None
+    size = max(NARROWEST, LABEL + CELL[0] * len(groups)), HEADING + CELL[1] * len(rows)
+    if axes is None:
+        figure.set_size_inches(*size)
+    what = ", ".join(words(arm, labels) for arm in rows)
+    return Drawing(figure, f"{title + ': ' if title else ''}{name} of {what}, by {column}", "", size)
+
+
+def _against(control: str | None, rows: Sequence[str], chosen: Selection) -> list[Summary | None]:
+    """The paired difference from the control for each group and row; None where there is none."""
+    if control is None:
+        return [None] * (len(rows) * sum(1 for _ in chosen.groups()))
+    return list(pair_summaries(chosen, [(arm, control) for arm in rows]))
+
+
+def _clear_gain(difference: Summary | None, chosen: Selection) -> float:
+    """By how much an arm is better than the control; 0 where the interval holds 0 or there is none."""
+    if difference is None or difference.interval is None or difference.low <= 0 <= difference.high:
+        return 0.0
+    return difference.mean if chosen.direction != "lower" else -difference.mean
+
+
+def _depth(gain: float, largest: float) -> float:
+    return 0.0 if not gain else 0.6 * (_PALEST + (1 - _PALEST) * abs(gain) / largest)
+
+
+def _heading(group: dict[str, Any], labels: dict[str, str] | None) -> str:
+    """The levels of a group, a line or more for each: `lung CT`, `São Paulo → San Diego`, `n = 64`."""
+    levels = [
+        words(level, labels) if isinstance(level, str) else f"{words(name, labels)} = {words(level, labels)}"
+        for name, level in group.items()
+    ]
+    return "\n".join(textwrap.fill(level, _CHARACTERS, break_long_words=False) for level in levels)
+
+
+def _square(across: int, down: int, colour: str, depth: float) -> "Rectangle":
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((across - 0.48, down - 0.46), 0.96, 0.92, facecolor=colour, alpha=depth, linewidth=0)
+
+
+def _inside(cell: Summary) -> str:
+    if not cell.values:
+        return "–"
+    if cell.interval is None:
+        return number(cell.mean, 2)
+    return f"{number(cell.mean, 2)} ± {number((cell.high - cell.low) / 2, 2)}"
+
+
+def _explained(metric: str, control: str | None) -> str:
+    said = f"{metric}: mean over seeds ± half of the 95 % interval"
+    if control is None:
+        return said
+    return f"{said}\nblue: better than {control} in the same seed, red: worse, white: no clear difference"
