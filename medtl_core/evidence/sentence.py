@@ -48,8 +48,8 @@ def sentence_of(verdict: EntryVerdict, words: Mapping[str, str]) -> str:
 def _finding(result: RuleVerdict, words: Mapping[str, str]) -> str:
     if not kind_of(result.rule).has_parts and result.rule.control is None:
         reason = result.reason
-        for name in result.datasets:
-            reason = re.sub(rf"\b{re.escape(name)}\b", words.get(name, name), reason)
+        for name in sorted(result.datasets, key=len, reverse=True):
+            reason = reason.replace(name, _named(name, result, words))
         return f"{_metric(result.rule, words)}: {reason}"
     places = [
         (dataset, judged)
@@ -60,7 +60,7 @@ def _finding(result: RuleVerdict, words: Mapping[str, str]) -> str:
     ]
     if not places:
         return ""
-    told = [_place(result.rule, dataset, judged, words) for dataset, judged in places[:MOST_PLACES]]
+    told = [_place(result, dataset, judged, words) for dataset, judged in places[:MOST_PLACES]]
     more = f"; and at {len(places) - MOST_PLACES} more places" if len(places) > MOST_PLACES else ""
     return f"{_subject(result.rule, words)}: {'; '.join(told)}{more}"
 
@@ -82,8 +82,20 @@ def _subject(rule: Rule, words: Mapping[str, str]) -> str:
     return f"change of {log}{metric} {step} {factor}, {compared}"
 
 
-def _place(rule: Rule, dataset: DatasetVerdict, judged: StratumVerdict, words: Mapping[str, str]) -> str:
-    estimate = judged.estimate
+def _named(dataset: str, result: RuleVerdict, words: Mapping[str, str]) -> str:
+    """A data set in words, with its domains where the rule has several of it: `chest X-rays, NIH`."""
+    archive, _, inside = dataset.partition(" (")
+    name = words.get(dataset, words.get(archive, archive))
+    if sum(other.partition(" (")[0] == archive for other in result.datasets) < 2:
+        return name
+    domains = dict.fromkeys(inside.removesuffix(")").split(" → "))
+    return f"{name}, {' to '.join(words.get(domain, domain) for domain in domains)}"
+
+
+def _place(
+    result: RuleVerdict, dataset: DatasetVerdict, judged: StratumVerdict, words: Mapping[str, str]
+) -> str:
+    rule, estimate = result.rule, judged.estimate
     interval = estimate.interval
     assert interval is not None
     values = [interval.estimate, interval.low, interval.high]
@@ -95,7 +107,7 @@ def _place(rule: Rule, dataset: DatasetVerdict, judged: StratumVerdict, words: M
     size, low, high = (number(value, decimals, sign=signed) for value in values)
     if times:
         size = f"× {size}"
-    name = words.get(dataset.name, words.get(estimate.archive, dataset.name))
+    name = _named(dataset.name, result, words)
     at = "".join(f", {_level(factor, level, words)}" for factor, level in estimate.stratum.items())
     return f"{size} [{low}, {high}] on {name}{at} ({_basis(estimate)})"
 
@@ -168,7 +180,7 @@ def _why_open(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[s
                 if judged.estimate.note and judged.p_adjusted is None:
                     reason = _with_names(judged.estimate.note, result.rule, words)
                     places = reasons.setdefault(reason, [])
-                    name = words.get(judged.estimate.archive, judged.estimate.archive)
+                    name = _named(dataset.name, result, words)
                     places += [name] if name not in places else []
     if reasons:
         return ": " + "; ".join(

@@ -45,6 +45,17 @@ def test_data_sets_that_disagree_are_named(said, claim, rule, pairs, exactly):
     assert said(claim(rule()), here, noise).endswith("on breast ultrasound; elsewhere it is open.")
 
 
+def test_domains_of_one_data_set_are_told_apart(said, claim, rule, pairs, exactly):
+    found = [
+        pairs(exactly(effect, 0.01), source_domain=place, target_domain=place)
+        for place, effect in (("here", 0.1), ("there", 0.2))
+    ]
+    sentence = said(claim(rule()), *found)
+    assert "on breast ultrasound, here (5 seeds)" in sentence
+    assert "+.20 [+.19, +.21] on breast ultrasound, there (5 seeds)" in sentence
+    assert "on breast ultrasound (5 seeds)" in said(claim(rule()), found[0])
+
+
 def test_the_strong_reading_and_the_reason_why_it_is_open(said, claim, rule, pairs, exactly):
     both = claim(rule(reading="weak"), rule(reading="strong", margin=0.5), strong_word="prevents")
     assert said(both, pairs(exactly(0.1, 0.01))).endswith("Its strong reading ('prevents') is not supported.")
