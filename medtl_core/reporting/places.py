@@ -51,12 +51,12 @@ def with_places(
         twice = len({(other.get("source_domain"), other.get("target_domain")) for other in others}) > 1
         domains = (source, target) if twice else ("", "")
         name = place_in_words(parts.get("dataset", ""), domains[0], domains[1], labels)
-        settings = _settings([str(other.get(_CONFIGURATION, "")) for other in others], labels)
+        settings = settings_apart([str(other.get(_CONFIGURATION, "")) for other in others], labels)
         names[place] = name + settings[str(parts.get(_CONFIGURATION, ""))]
     return chosen.assign(**{PLACE: [names[place] for place in places]}), [PLACE, *by]
 
 
-def _settings(configurations: Sequence[str], labels: dict[str, str] | None) -> dict[str, str]:
+def settings_apart(configurations: Sequence[str], labels: dict[str, str] | None) -> dict[str, str]:
     """What sets each configuration apart, in words: `, steps = 40`."""
     read = {text: json.loads(text) if text else {} for text in dict.fromkeys(configurations)}
     names = sorted({name for settings in read.values() for name in settings})

@@ -13,7 +13,7 @@ from medtl_core.reporting.curves import plot_curves
 from medtl_core.reporting.differences import plot_differences
 from medtl_core.reporting.drawing import Drawing, panels
 from medtl_core.reporting.markdown_text import Prose
-from medtl_core.reporting.places import places_in_words
+from medtl_core.reporting.places import places_in_words, settings_apart
 from medtl_core.reporting.rows import WIDTH
 from medtl_core.reporting.style import QUIET
 from medtl_core.reporting.summaries import Records
@@ -95,7 +95,8 @@ def side_by_side(
     if mine is not None and kept is not None:
         kept = _in_order_of(list(dict.fromkeys(mine["arm"])), kept)
     draw = [] if mine is None else [_panel(plot, mine, args, options, "this run")]
-    draw += [_panel(plot, part, args, options, "reference") for part in _apart(kept, plot is plot_curves)]
+    apart = _apart(kept, plot is plot_curves, options.get("labels"))
+    draw += [_panel(plot, part, args, options, "reference", settings) for settings, part in apart]
     levels = plot is not plot_differences
     return panels(draw, same_range=levels, stack_uneven=not levels)
 
@@ -119,10 +120,11 @@ def _panel(
     args: Sequence[Any],
     options: dict[str, Any],
     name: str,
+    settings: str = "",
 ) -> Callable[["Axes"], Drawing]:
     if frame is None:
         return _nothing_kept
-    title = textwrap.fill(heading(name, frame, options.get("labels")), 36)
+    title = textwrap.fill(heading(name, frame, options.get("labels")) + settings, 36)
     return lambda axes: plot(frame, *args, title=title, axes=axes, **options)
 
 
@@ -152,8 +154,14 @@ def _chosen(
     return None if chosen.empty else chosen
 
 
-def _apart(frame: pd.DataFrame | None, apart: bool) -> list[pd.DataFrame | None]:
+def _apart(
+    frame: pd.DataFrame | None, apart: bool, labels: dict[str, str] | None
+) -> list[tuple[str, pd.DataFrame | None]]:
+    """The parts of the reference with a panel each, and the settings that tell those of one data set apart."""
     if frame is None or not apart:
-        return [frame]
-    columns = ["dataset", "source_domain", "target_domain"]
-    return [part for _, part in frame.groupby(columns, sort=False)]
+        return [("", frame)]
+    found: list[tuple[str, pd.DataFrame | None]] = []
+    for _, of_set in frame.groupby(["dataset", "source_domain", "target_domain"], sort=False):
+        settings = settings_apart(list(of_set["configuration"]), labels)
+        found += [(settings[str(key)], part) for key, part in of_set.groupby("configuration", sort=False)]
+    return found

@@ -5,20 +5,23 @@ import io
 
 from PIL import Image
 
-COLOURS = 256
+COLOURS, OF_A_PLOT = 256, 64
+PAPER = 0.6  # share of white pixels from which a picture is a plot and not an image
 
 
 def compact_png(encoded: str) -> str:
-    """A PNG (base64) with a palette of at most 256 colours, if that is smaller; else as it is.
+    """A PNG (base64) with a palette of at most 256 colours, 64 for a plot, if that is smaller; else as it is.
 
-    Figures have few colours and phantoms are grey, so that a palette loses next to nothing.
+    Plots have few colours and phantoms are grey, so that a palette loses next to nothing.
     """
     content = base64.b64decode(encoded)
     with Image.open(io.BytesIO(content)) as picture:
         dpi = picture.info.get("dpi")
         flat = Image.new("RGB", picture.size, "white")
         flat.paste(picture, mask=picture.getchannel("A") if picture.mode == "RGBA" else None)
-    palette = flat.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    white = flat.convert("L").histogram()[255] / (flat.width * flat.height)
+    colours = OF_A_PLOT if white >= PAPER else COLOURS
+    palette = flat.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     out = io.BytesIO()
     palette.save(out, "PNG", optimize=True, **({"dpi": dpi} if dpi else {}))
     if out.tell() >= len(content):

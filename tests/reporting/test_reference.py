@@ -127,6 +127,19 @@ def test_curves_have_a_panel_for_each_data_set(project, pairs, frame):
 
 
 @pytest.mark.slow
+def test_curves_have_a_panel_for_each_configuration(project, pairs):
+    kept = [
+        r
+        for size in (64, 96)
+        for r in pairs([0.1, 0.2], factors={"n": 8}, configuration={"image_size": size, "steps": 3})
+    ]
+    project("reference", kept)
+    drawing = side_by_side(plot_curves, None, "auroc", "n", **STUDY)
+    assert [" ".join(title.split()) for title in titles(drawing)[:2]] == [
+        f"reference: breastmnist, 2 seeds, image size = {size}" for size in (64, 96)
+    ]
+
+
 def test_rows_can_be_chosen_in_both(project, pairs, frame):
     sizes = [r for n in (8, 16) for r in pairs([0.1, 0.2], factors={"n": n})]
     project("reference", sizes)
