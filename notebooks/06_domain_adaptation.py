@@ -1043,7 +1043,6 @@ grids(compared, "methods", "auroc", ["source_only", *SHALLOW, "oracle"], "source
 # %% tags=["nbval-ignore-output"]
 DEEP_ARMS = ["source_only_network", *networks, "coral", "oracle_network"]
 deeply = run_if("deep_methods", method_trial, DEEP_ARMS, **SHIFT)
-DEEP = {"notebook": NOTEBOOK, "study": "deep_methods", "labels": LABELS}
 ALL_DEEP = ["source_only_network", *TRAINERS, "coral", "oracle_network"]
 grids(deeply, "deep_methods", "auroc", ALL_DEEP, "source_only_network")
 
@@ -1103,7 +1102,8 @@ for name, row in (("wide", widest), ("narrow", narrow)):
         f"{row['a fresh probe tells the domain']:.2f} ({row['the same without DANN']:.2f} without DANN), and AUROC on "
         f"the target is {row['AUROC on the target']:.3f} ({row['AUROC without DANN']:.3f} without DANN)."
     )
-show.side_by_side(show.plot_arms, deeply, "domain_told", by="shift", bounds=(0.0, 1.0), **DEEP)
+of_networks = [arm for arm in ALL_DEEP if arm != "coral"]
+grids(deeply, "deep_methods", "domain_told", of_networks, "source_only_network")
 
 # %% [markdown]
 # A discriminator near the loss of a coin shows that *this* discriminator is lost, and no more. Two laboratories differ
@@ -1250,7 +1250,7 @@ def level_trial(arm: str, seed: int, shift: str) -> dict:
 
 levels = run_if("levels", level_trial, list(LEVELS), **SHIFT)
 LEVEL = {"notebook": NOTEBOOK, "study": "levels", "labels": LABELS, "by": "shift"}
-display(show.side_by_side(show.plot_arms, levels, "auroc", **LEVEL))
+grids(levels, "levels", "auroc", list(LEVELS), "none")
 convergence(levels, "levels", "shift")
 show.in_both_runs(show.difference_sentence, levels, "image", "none", "auroc", **LEVEL)
 
@@ -1532,9 +1532,7 @@ def small_target(arm: str, seed: int, shift: str) -> dict:
 
 
 small = run_if("small_target", small_target, ["target_alone", "pooled", "aligned"], **SHIFT)
-show.side_by_side(
-    show.plot_arms, small, "accuracy", by="shift", notebook=NOTEBOOK, study="small_target", labels=LABELS
-)
+grids(small, "small_target", "accuracy", ["target_alone", "pooled", "aligned"], "target_alone")
 
 # %% [markdown]
 # ## Study 5: are the centres heterogeneous at all? (C080, I11)
@@ -1567,9 +1565,8 @@ def centres_trial(arm: str, seed: int, shift: str) -> dict:
 
 
 apart = run_if("centres", centres_trial, ["within", "between"], **SHIFT, n_test=0)
-CENTRES = {"notebook": NOTEBOOK, "study": "centres", "labels": LABELS, "by": "shift"}
 for metric in ("centre_accuracy", "auroc"):
-    display(show.side_by_side(show.plot_arms, apart, metric, **CENTRES))
+    grids(apart, "centres", metric, ["within", "between"], "within")
 
 # %% [markdown]
 # ## Segmentation: the other half of the sentence (C066, C067)

@@ -157,7 +157,7 @@ def _chosen(
 def _apart(
     frame: pd.DataFrame | None, apart: bool, labels: dict[str, str] | None
 ) -> list[tuple[str, pd.DataFrame | None]]:
-    """The parts of the reference with a panel each, and the settings that tell those of one data set apart."""
+    """Parts of the reference with a panel each, and the settings that tell those of one data set apart."""
     if frame is None or not apart:
         return [("", frame)]
     found: list[tuple[str, pd.DataFrame | None]] = []

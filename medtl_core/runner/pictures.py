@@ -5,12 +5,12 @@ import io
 
 from PIL import Image
 
-COLOURS, OF_A_PLOT = 256, 64
+COLOURS, OF_A_PLOT = 256, 48
 PAPER = 0.6  # share of white pixels from which a picture is a plot and not an image
 
 
 def compact_png(encoded: str) -> str:
-    """A PNG (base64) with a palette of at most 256 colours, 64 for a plot, if that is smaller; else as it is.
+    """A PNG (base64) with a palette of at most 256 colours, 48 for a plot, if that is smaller; else as it is.
 
     Plots have few colours and phantoms are grey, so that a palette loses next to nothing.
     """
