@@ -6,7 +6,7 @@ import io
 from PIL import Image
 
 COLOURS, OF_A_PLOT = 256, 48
-PAPER = 0.6  # share of white pixels from which a picture is a plot and not an image
+PAPER = 0.4  # share of white pixels from which a picture is a plot and not an image
 
 
 def compact_png(encoded: str) -> str:
