@@ -80,7 +80,6 @@ studies: list[str] = ["shortcut"]  # what is measured here, the rest is shown fr
 
 # %% tags=["nbval-ignore-output"]
 from dataclasses import replace
-from functools import cache
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -859,6 +858,9 @@ show.side_by_side(show.plot_arms, agreements, "agreement", bounds=(-1.0, 1.0), *
 
 
 # %% tags=["nbval-ignore-output"]
+from functools import cache
+
+
 def stamped(plain, marked: np.ndarray, seed: int):
     """A copy of the archive with the corner mark on the images where `marked` (N,) is true."""
     images = plain.images.copy()
