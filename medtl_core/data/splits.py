@@ -75,9 +75,10 @@ def nested_subset(labels: np.ndarray, pool: np.ndarray, n: int, seed: int, part:
         part: what a message calls the pool, such as "validation part".
 
     Raises:
-        MedtlError: `n` larger than the pool or smaller than the number of classes, or a class without
-            a case in the pool.
+        MedtlError: `n` larger than the pool or smaller than the number of classes, a class without a case
+            in the pool, or a seed that is no whole number of at least 0.
     """
+    _check_seed(seed)
     classes = np.unique(labels)
     pool = np.asarray(pool)
     pool = np.flatnonzero(pool) if pool.dtype == bool else np.sort(pool)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from medtl_core.evidence.pairing import stratum_name
@@ -114,6 +115,7 @@ def _stratum_row(judged: StratumVerdict) -> dict[str, Any]:
         "new_cases": estimate.cases,
         "n_test": estimate.n_test,
         "detectable": _rounded(judged.detectable),
+        "needed": asdict(judged.needed) if judged.needed else None,
         "method": estimate.interval.method if estimate.interval else None,
     }
 

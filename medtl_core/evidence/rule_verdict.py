@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from medtl_core.evaluation.statistics import Size
 from medtl_core.evidence.pairing import stratum_name
 from medtl_core.evidence.reading import Measured
 from medtl_core.evidence.rule import Rule
@@ -14,13 +15,17 @@ from medtl_core.evidence.words import SIGNIFICANCE, UNTESTED, Verdict, by_word
 
 @dataclass(frozen=True)
 class StratumVerdict:
-    """An estimate with its word and reason, adjusted p value (None: untested) and detectable effect."""
+    """An estimate with its word and reason, adjusted p value (None: untested) and detectable effect.
+
+    `needed`: seeds and test cases that would find the smallest effect of interest; of what is open alone.
+    """
 
     estimate: Estimate
     verdict: Verdict
     reason: str
     p_adjusted: float | None
     detectable: float | None
+    needed: Size | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,10 @@ def _stratum(rule: Rule, estimate: Estimate, factor: int) -> StratumVerdict:
         reason += f"; {estimate.excluded} seeds excluded, unpaired or incomplete"
     if estimate.note:
         reason += f"; {estimate.note}"
-    return StratumVerdict(estimate, word, reason, p, detectable)
+    needed = None
+    if word == "inconclusive" and detectable is not None:
+        needed = kind_of(rule).needed(rule, estimate, SIGNIFICANCE / factor)
+    return StratumVerdict(estimate, word, reason, p, detectable, needed)
 
 
 def _word(rule: Rule, estimate: Estimate, factor: int) -> tuple[Verdict, str, float | None, float | None]:

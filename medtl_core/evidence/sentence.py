@@ -165,30 +165,53 @@ def _why_open(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[s
     }
     if missing := [words.get(name, name) for name in verdict.parts if name not in measured]:
         return f": not measured on {', '.join(missing)}"
+    undecided = [
+        (result, dataset, judged)
+        for result in tested
+        for dataset in result.datasets.values()
+        for judged in (dataset.strata if dataset.decides else ())
+        if judged.verdict == "inconclusive"
+    ]
     reasons: dict[str, list[str]] = {}
-    sizes: list[tuple[float, str]] = []
-    for result in tested:
-        for dataset in result.datasets.values():
-            for judged in dataset.strata if dataset.decides else ():
-                if judged.verdict != "inconclusive":
-                    continue
-                if judged.detectable:
-                    size = judged.detectable
-                    factor = f"a factor of {2**size:.2g}"
-                    shown = factor if _is_ratio(result.rule) else f"{size:.2g}".removeprefix("0")
-                    sizes.append((size, shown))
-                if judged.estimate.note and judged.p_adjusted is None:
-                    reason = _with_names(judged.estimate.note, result.rule, words)
-                    places = reasons.setdefault(reason, [])
-                    name = _named(dataset.name, result, words)
-                    places += [name] if name not in places else []
+    for result, dataset, judged in undecided:
+        if judged.estimate.note and judged.p_adjusted is None:
+            places = reasons.setdefault(_with_names(judged.estimate.note, result.rule, words), [])
+            name = _named(dataset.name, result, words)
+            places += [name] if name not in places else []
     if reasons:
         return ": " + "; ".join(
             f"{reason} ({', '.join(places)})" for reason, places in sorted(reasons.items())
         )
-    if not sizes:
+    if not (sizes := [(j.detectable, r.rule) for r, _, j in undecided if j.detectable]):
         return ""
-    return f": only an effect of {max(sizes)[1]} or more would have been found with a power of 80 %"
+    largest = _effect(*max(sizes, key=lambda found: found[0]))
+    found = f": only an effect of {largest} or more would have been found with a power of 80 %"
+    if not (needs := [place for place in undecided if place[2].needed is not None]):
+        return found
+    result, dataset, judged = max(needs, key=lambda place: _times_larger(place[2]))
+    smallest = _effect(result.rule.margin or 0.0, result.rule)
+    where = _named(dataset.name, result, words)
+    return f"{found}; one of {smallest}, the smallest that matters, would take {_size(judged)} on {where}"
+
+
+def _effect(size: float, rule: Rule) -> str:
+    return f"a factor of {2**size:.2g}" if _is_ratio(rule) else f"{size:.2g}".removeprefix("0")
+
+
+def _times_larger(judged: StratumVerdict) -> float:
+    """How many times the seeds and test cases of a study one that decides would have."""
+    needed, estimate = judged.needed, judged.estimate
+    assert needed is not None
+    return needed.seeds / estimate.seeds * ((needed.cases or 1) / (estimate.n_test or 1))
+
+
+def _size(judged: StratumVerdict) -> str:
+    """`40 seeds`, `about 2,300 test images` or both: what has to grow, to two digits."""
+    needed, estimate = judged.needed, judged.estimate
+    assert needed is not None
+    wanted = [(needed.seeds, estimate.seeds, "seeds"), (needed.cases, estimate.n_test, "test images")]
+    grown = [(float(f"{more:.2g}"), unit) for more, here, unit in wanted if more and more != here]
+    return " and ".join(f"about {more:,.0f} {unit}" for more, unit in grown)
 
 
 def _with_names(reason: str, rule: Rule, words: Mapping[str, str]) -> str:

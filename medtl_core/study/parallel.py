@@ -6,10 +6,9 @@ import linecache
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import joblib
 
@@ -17,13 +16,13 @@ from medtl_core import settings
 from medtl_core.inputs import noting
 from medtl_core.orphans import die_with_parent
 from medtl_core.study.cache_key import Reach
+from medtl_core.study.pickled_trial import TrialFunction, dump_trial, load_trial
 from medtl_core.study.result_store import ResultStore
 from medtl_core.study.seeding import device_kind, seeded
 from medtl_core.study.source_closure import package_source
 from medtl_core.study.trial import FinishedTrial, Task, checked_outcome, keep_trial
 
 _SHORT_TRIAL_S = 0.5  # what takes less frees little, and giving memory back takes a tenth of a second
-TrialFunction = Callable[..., Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,9 @@ def execute(
     )
     with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
         parallel = joblib.Parallel(return_as="generator_unordered")
+    pickled = dump_trial(trial)
     yield from parallel(
-        joblib.delayed(_perform_in_worker)(surroundings, trial, task, folder) for task in tasks
+        joblib.delayed(_perform_in_worker)(surroundings, pickled, task, folder) for task in tasks
     )
 
 
@@ -94,7 +94,7 @@ def _perform(trial: TrialFunction, task: Task, folder: Path) -> str:
 
 
 def _perform_in_worker(
-    surroundings: _Surroundings, trial: TrialFunction, task: Task, folder: Path
+    surroundings: _Surroundings, pickled_trial: bytes, task: Task, folder: Path
 ) -> tuple[Task, str]:
     """`_perform` in another process, which may have served an earlier study with another environment."""
     die_with_parent(surroundings.parent)
@@ -107,7 +107,7 @@ def _perform_in_worker(
 
         torch.set_num_threads(surroundings.threads)
     started = time.perf_counter()
-    key = _perform(trial, task, folder)
+    key = _perform(load_trial(pickled_trial), task, folder)
     if time.perf_counter() - started > _SHORT_TRIAL_S:
         _give_freed_memory_back()
     return task, key

@@ -18,7 +18,8 @@ from medtl_core.evidence.record_store import Record, RecordStore, to_frame
 from medtl_core.evidence.study_declaration import StudyDeclaration, declare
 from medtl_core.study.artifact import Artifact
 from medtl_core.study.cache_key import Reach, reach, recipe_key
-from medtl_core.study.parallel import TrialFunction, execute
+from medtl_core.study.parallel import execute
+from medtl_core.study.pickled_trial import TrialFunction
 from medtl_core.study.result_store import ResultStore
 from medtl_core.study.seeding import select_device
 from medtl_core.study.trial import FinishedTrial, Task, read_trial

@@ -229,6 +229,8 @@ def test_a_seed_that_is_none_is_one_line(seed):
     archive = make(np.arange(30) % 2)
     with pytest.raises(MedtlError, match=f"^seed: found {seed!r}, expected a whole number of at least 0"):
         split(archive, seed=seed)
+    with pytest.raises(MedtlError, match=f"^seed: found {seed!r}, expected a whole number of at least 0"):
+        nested_subset(archive.labels, np.arange(archive.n), archive.n, seed)
     assert len(split(archive, seed=np.int64(3)).train)
 
 

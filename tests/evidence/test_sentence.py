@@ -31,11 +31,26 @@ def test_what_was_compared_where_by_how_much_and_how_sure(said, claim, rule, pai
     [
         (-0.1, 0.005, "The opposite of the statement is shown."),
         (0.0, 0.05, "The effect falls short of the smallest one that the statement needs."),
-        (0.0, 0.005, "only an effect of .017 or more would have been found with a power of 80 %."),
+        (
+            0.0,
+            0.005,
+            "only an effect of .017 or more would have been found with a power of 80 %; one of .005, the "
+            "smallest that matters, would take about 34 seeds on breast ultrasound.",
+        ),
     ],
 )
 def test_what_it_means(said, claim, rule, pairs, exactly, effect, margin, end):
     assert said(claim(rule(margin=margin)), pairs(exactly(effect, 0.01))).endswith(end)
+
+
+def test_a_study_that_was_large_enough_is_not_told_to_grow(said, claim, rule, pairs, exactly):
+    open_still = pairs(exactly(0.0049, 0.001))
+    assert "would take" not in said(claim(rule(margin=0.005)), open_still)
+
+
+def test_a_number_that_is_named_has_no_smallest_effect_beyond_it(said, claim, rule, pairs, exactly):
+    named = claim(rule(kind="at_least", margin=0.1))
+    assert said(named, pairs(exactly(0.1, 0.01))).endswith("would have been found with a power of 80 %.")
 
 
 def test_data_sets_that_disagree_are_named(said, claim, rule, pairs, exactly):

@@ -120,6 +120,32 @@ def test_a_cells_artefact_that_a_worker_made_is_not_made_again_here(log):
     assert sorted(log()) == ["a 0", "b 0"]
 
 
+CACHED = """
+import functools
+from medtl_core.study.study import DataIdentity, Study
+
+@functools.cache
+def once(seed):
+    return seed + 0.25
+
+@functools.lru_cache(maxsize=3)
+def few(seed):
+    return once(seed) / 2
+
+def trial(arm, seed):
+    return {"auroc": few(seed) + few.cache_parameters()["maxsize"] / 10}
+
+data = DataIdentity("phantoms", "abc", synthetic=True)
+study = Study("s", notebook="nb", trial=trial, arms=["a", "b"], seeds=[0], data=data, n_test=3)
+found = study.run(False, workers=2)
+assert (found["value"] == 0.425).all(), found
+"""
+
+
+def test_workers_find_functions_that_a_cell_has_cached():
+    InteractiveShell().run_cell(CACHED).raise_error()
+
+
 def test_what_fails_leaves_nothing(monkeypatch):
     monkeypatch.delitem(WEIGHTS, "a")
     with pytest.raises(KeyError):

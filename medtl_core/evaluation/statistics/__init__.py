@@ -4,6 +4,7 @@ from medtl_core.evaluation.statistics.equivalence import equivalence, non_inferi
 from medtl_core.evaluation.statistics.intervals import Interval, mean_t, paired_t
 from medtl_core.evaluation.statistics.multiplicity import holm
 from medtl_core.evaluation.statistics.permutation import permutation_p
+from medtl_core.evaluation.statistics.planning import Size, size_needed
 from medtl_core.evaluation.statistics.power import detectable_effect, detectable_margin, power_paired_t
 from medtl_core.evaluation.statistics.resampling import (
     contrast_bootstrap,
@@ -20,6 +21,7 @@ from medtl_core.evaluation.statistics.trends import (
 
 __all__ = [
     "Interval",
+    "Size",
     "SpreadComparison",
     "brown_forsythe",
     "contrast_bootstrap",
@@ -34,6 +36,7 @@ __all__ = [
     "paired_t",
     "permutation_p",
     "power_paired_t",
+    "size_needed",
     "slope",
     "slope_by_seed",
     "spearman_by_seed",

@@ -24,6 +24,9 @@ class AtLeast(Superiority):
             smaller=p_above(-effect, -bound, interval),
         )
 
+    def distance(self, rule: Rule) -> None:
+        """None: how far beyond the number that is named an effect lies, no statement says."""
+
     def claim_in_words(self, rule: Rule) -> str:
         """`full − scratch in auroc is above 0.05`, or of one arm `auroc of full is above 0.8`."""
         bound = f"{'above' if rule.direction == 'higher' else 'below'} {bound_of(rule):g}"

@@ -1,6 +1,6 @@
 """Equivalence: the arms differ by less than the margin, either way."""
 
-from medtl_core.evaluation.statistics import Interval, detectable_margin
+from medtl_core.evaluation.statistics import Interval
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules.kind import POWER, RuleKind, compared
 from medtl_core.evidence.rules.one_sided import p_above
@@ -11,6 +11,7 @@ class Equivalence(RuleKind):
     """Two one-sided tests (Schuirmann 1987): H0 is a difference of the margin or more."""
 
     name = "equivalence"
+    power = 1 - (1 - POWER) / 2  # equal arms are shown to be equal with power .8 where each test has .9
 
     def check(self, rule: Rule) -> None:
         """As for every kind; a margin of 0 is refused as well."""
@@ -24,11 +25,6 @@ class Equivalence(RuleKind):
         inside = max(p_above(effect, -rule.margin, interval), p_above(-effect, -rule.margin, interval))
         outside = min(1.0, 2 * p_above(abs(effect), rule.margin, interval))
         return PValues(inside, outside, 1.0)
-
-    def detectable(self, rule: Rule, interval: Interval, level: float) -> float | None:
-        """The margin within which equal arms are shown to be equal with power .8: each test needs .9."""
-        each = 1 - (1 - POWER) / 2
-        return detectable_margin(interval.standard_error, interval.degrees_of_freedom, level, each)
 
     def claim_in_words(self, rule: Rule) -> str:
         """`full − scratch in auroc lies within ±0.01`."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medtl_core.evaluation.statistics import Interval, detectable_margin, mean_t
+from medtl_core.evaluation.statistics import Interval, Size, detectable_margin, mean_t, size_needed
 from medtl_core.evidence.case_resampling import CaseIntervals, Contrast, Summary
 from medtl_core.evidence.conjunction import p_of, p_of_failure
 from medtl_core.evidence.pairing import Effects, Stratum, paired_effects
@@ -26,10 +26,11 @@ class RuleKind(ABC):
     `least_seeds` is the smallest `min_seeds` that a rule of the kind may ask for. `has_interval` says whether
     estimates have intervals over seeds, which a forest plot can show; otherwise they count values.
     `has_parts` says whether each data set is judged by itself too; `tests` is False where nothing is left to
-    chance.
+    chance. `power` is that of each of its tests for which detectable effects are given.
     """
 
     name: ClassVar[str]
+    power: ClassVar[float] = POWER
     needs: ClassVar[frozenset[str]] = frozenset({"treatment", "control", "margin"})
     refuses: ClassVar[frozenset[str]] = frozenset({"trend", "tolerance"})
     least_seeds: ClassVar[int] = 5
@@ -87,7 +88,25 @@ class RuleKind(ABC):
 
     def detectable(self, rule: Rule, interval: Interval, level: float) -> float | None:
         """The effect that this test at this one-sided level finds with power .8; None where none is meant."""
-        return detectable_margin(interval.standard_error, interval.degrees_of_freedom, level, POWER)
+        return detectable_margin(interval.standard_error, interval.degrees_of_freedom, level, self.power)
+
+    def needed(self, rule: Rule, estimate: Estimate, level: float) -> Size | None:
+        """Seeds and test cases with which this test finds the smallest effect of interest with power .8.
+
+        As many show, where there is no effect, that it is smaller than that. None without such an effect or
+        an interval, where what was measured was enough, and where no size is.
+        """
+        distance = self.distance(rule)
+        if estimate.interval is None or not distance:
+            return None
+        if (self.detectable(rule, estimate.interval, level) or 0.0) <= distance:
+            return None
+        cases = estimate.n_test if estimate.cases else None
+        return size_needed(estimate.interval, cases, distance, level, self.power)
+
+    def distance(self, rule: Rule) -> float | None:
+        """The smallest effect of interest, from the null hypothesis on; None where none is stated."""
+        return rule.margin or None
 
     def over_places(self, rule: Rule, places: Sequence[PValues]) -> PValues:
         """p values over several strata or data sets, as the rule combines them."""
