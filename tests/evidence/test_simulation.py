@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from medtl_core.evidence.register import load_register
 from medtl_core.evidence.verdict import judge_entries
+from tests.evidence.simulation.ideal import families, ideal_power
 from tests.evidence.simulation.ledgers import tally
 from tests.evidence.simulation.world import KnownCases, World, private_studies, records_of
 
@@ -45,6 +47,23 @@ def test_without_new_cases_more_seeds_would_make_it_worse(shipped, monkeypatch):
 
 def test_a_planted_effect_of_three_deviations_is_found(shipped):
     assert tally(shipped, World(10, 0.0, effect=3.0), 1).found > 0.8
+
+
+def test_the_power_is_that_of_tests_that_know_both_spreads(shipped):
+    asked, found = ideal_power(families(shipped), 10, 0.7)
+    most = found.total() / asked.total()
+    assert tally(shipped, World(10, 0.7, effect=3.0), 3).found > most - 0.1
+
+
+def test_power_of_known_spreads_by_hand():
+    asked, found = ideal_power([[1], []], 10, 0.0, effect=0.5)
+    assert asked == {1: 2000}
+    by_hand = norm.sf(norm.isf(0.025) - 0.5 * 10**0.5)
+    assert found[1] / asked[1] == pytest.approx(by_hand, abs=0.04)
+    of_two = ideal_power([[2, 2]], 10, 0.0, effect=1.2)[1][2] / 4000
+    z = norm.isf([0.025, 0.0125]) - 1.2 * 10**0.5
+    late, early = norm.sf(z) ** 2  # at the level of the last and of the first step, in both places
+    assert of_two == pytest.approx(early + (late - early) * early, abs=0.02)
 
 
 def test_archives_of_noise_change_no_word(shipped):

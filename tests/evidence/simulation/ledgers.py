@@ -1,7 +1,8 @@
 """Many ledgers of a world, and how often they say what is not so."""
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,11 +13,20 @@ from tests.evidence.simulation.world import KnownCases, World, false_entries, pr
 
 @dataclass(frozen=True)
 class Tally:
-    """Of `ledgers` (one a notebook and draw): how many hold a false word, and the share of entries found."""
+    """Of `ledgers` (one a notebook and draw): how many hold a false word, and which true entries are found.
+
+    `asked` and `supported` count entries by their places: rules times data sets times strata that must hold.
+    """
 
     ledgers: int
     wrong: int
-    found: float
+    asked: Counter[int] = field(default_factory=Counter)
+    supported: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def found(self) -> float:
+        """Share of the entries whose statement is true that come out `supported`."""
+        return self.supported.total() / self.asked.total() if self.asked else float("nan")
 
     @property
     def error(self) -> float:
@@ -45,11 +55,18 @@ def _says_too_much(verdict: EntryVerdict, false_on: set[str]) -> bool:
 def tally(register: Register, world: World, draws: int, seed: int = 0) -> Tally:
     """Judge a world many times over."""
     false = false_entries(register, world)
-    ledgers = wrong = found = asked = 0
+    ledgers = wrong = 0
+    asked, supported = Counter[int](), Counter[int]()
     for verdicts in ledgers_of(register, world, draws, seed):
         ledgers += 1
         wrong += any(_says_too_much(v, false[v.claim.id]) for v in verdicts if v.claim.id in false)
         judged = [v for v in verdicts if v.p_adjusted is not None and v.claim.id not in false]
-        found += sum(v.verdict == "supported" for v in judged)
-        asked += len(judged)
-    return Tally(ledgers, wrong, found / asked if asked else float("nan"))
+        asked.update(places_of(v) for v in judged)
+        supported.update(places_of(v) for v in judged if v.verdict == "supported")
+    return Tally(ledgers, wrong, asked, supported)
+
+
+def places_of(verdict: EntryVerdict) -> int:
+    """In how many places the primary reading of an entry must hold: rules, data sets and strata."""
+    primary = [judged for judged in verdict.rules if judged.rule.reading != "strong"]
+    return sum(len(found.strata) for judged in primary for found in judged.datasets.values())
