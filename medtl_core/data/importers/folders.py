@@ -144,5 +144,4 @@ def _pair(
 
 
 def _stem(path: PurePath) -> str:
-    name = path.name.removesuffix(".gz")
-    return name.removesuffix(PurePath(name).suffix)
+    return PurePath(path.stem).stem if path.suffix == ".gz" else path.stem

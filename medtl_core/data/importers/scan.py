@@ -26,31 +26,36 @@ def scan(source: Path, meant: Callable[[Path], bool], problems: Problems) -> tup
     root, found, hidden, others = source.resolve(), [], 0, Counter[str]()
     seen: dict[str, str] = {}
     for folder, subfolders, names in os.walk(source):
-        linked = [name for name in subfolders if Path(folder, name).is_symlink()]
-        for name in linked:
-            problems.add(_link(Path(folder, name).relative_to(source), "a link to a folder"))
-        subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name) and name not in linked)
+        links = _links(folder)
         inside = Path(folder).relative_to(source)
+        for name in subfolders:
+            if name in links:
+                problems.add(_link(inside / name, "a link to a folder"))
+        subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name) and name not in links)
         for name in sorted(names):
-            path, inner = Path(folder, name), inside / name
+            inner = inside / name
+            shown = inner.as_posix()
             if _is_hidden(name):
                 hidden += 1
-            elif not meant(path):
-                others[path.suffix.lower() or "no suffix"] += 1
-            elif not str(inner).isprintable():
+            elif not meant(inner):
+                others[inner.suffix.lower() or "no suffix"] += 1
+            elif not shown.isprintable():
                 problems.add(_unprintable(inner))
-            elif path.is_symlink() and not path.resolve().is_relative_to(root):
+            elif name in links and not Path(folder, name).resolve().is_relative_to(root):
                 problems.add(_link(inner, "a link that leads out of the folder"))
-            elif (
-                twin := seen.setdefault(plain_name(inner.as_posix()), inner.as_posix())
-            ) != inner.as_posix():
-                problems.add(_twins(twin, inner.as_posix()))
+            elif (twin := seen.setdefault(plain_name(shown), shown)) != shown:
+                problems.add(_twins(twin, shown))
             else:
                 found.append(inner)
     if not found:
         kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common(5)) or "no files"
         raise MedtlError(f"{source}: found {kinds}, expected image files of the kind that is imported")
     return found, _left_out(hidden, others)
+
+
+def _links(folder: str) -> set[str]:
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries if entry.is_symlink()}
 
 
 def _is_hidden(name: str) -> bool:
