@@ -47,9 +47,7 @@ def auroc(y: ArrayLike, scores: ArrayLike) -> float:
     """
     labels, probabilities = checked_probabilities(y, scores)
     require_every_class(labels, probabilities.shape[1], "AUROC")
-    return float(
-        np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in _ranked_classes(probabilities)])
-    )
+    return float(roc_auc_score(*_one_against_rest(labels, probabilities)))
 
 
 def auprc(y: ArrayLike, scores: ArrayLike) -> float:
@@ -60,14 +58,7 @@ def auprc(y: ArrayLike, scores: ArrayLike) -> float:
     """
     labels, probabilities = checked_probabilities(y, scores)
     require_every_class(labels, probabilities.shape[1], "AUPRC")
-    return float(
-        np.mean(
-            [
-                average_precision_score(labels == k, probabilities[:, k])
-                for k in _ranked_classes(probabilities)
-            ]
-        )
-    )
+    return float(average_precision_score(*_one_against_rest(labels, probabilities)))
 
 
 def accuracy(y: ArrayLike, scores: ArrayLike) -> float:
@@ -136,7 +127,14 @@ def dice(mask: ArrayLike, reference: ArrayLike) -> float:
     return 2 * overlap / total if total else 1.0
 
 
-def _ranked_classes(probabilities: NDArray[np.float64]) -> range:
-    """Classes whose one-vs-rest curves count: with two classes both curves tell the same, so only class 1."""
-    n_classes = probabilities.shape[1]
-    return range(1, 2) if n_classes == 2 else range(n_classes)
+def _one_against_rest(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Membership and score of each class (N, K), over which scikit-learn takes the macro mean in one call.
+
+    With two classes both curves tell the same: class 1 alone, (N,).
+    """
+    members = np.eye(probabilities.shape[1], dtype=np.int64)[labels]
+    if probabilities.shape[1] == 2:
+        return members[:, 1], probabilities[:, 1]
+    return members, probabilities

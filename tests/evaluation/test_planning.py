@@ -59,12 +59,12 @@ def test_a_study_of_that_size_finds_the_effect_with_that_power():
     assert needed is not None
     assert needed.seeds > 10
     found = 0
-    for _ in range(2000):
+    for _ in range(1000):
         values = effect + rng.normal(0, of_cases) + rng.normal(0, between, needed.seeds)
         draws = values + rng.normal(0, of_cases, (400, 1))
         test = interval_of_draws(values, draws, rarest=100)
         found += stats.t.sf(test.estimate / test.standard_error, test.degrees_of_freedom) <= LEVEL
-    assert found / 2000 == pytest.approx(POWER, abs=0.04)
+    assert found / 1000 == pytest.approx(POWER, abs=0.04)
 
 
 def test_no_size_is_enough_where_cases_cannot_be_added_and_their_part_is_too_large():
