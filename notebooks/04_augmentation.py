@@ -555,30 +555,13 @@ show.side_by_side(show.plot_arms, transforms, "auroc", **TRANSFORMS)
 
 # %% tags=["nbval-ignore-output"]
 kept = show.reference_records(NOTEBOOK, "transforms")
-tested = [arm for arm in POLICIES if arm not in ("repeated", "weak", "moderate", "strong")]
-both = {
-    "this run": (transforms, arms),
-    "reference": (kept, tested if kept is None else [a for a in tested if a in set(kept.arm)]),
-}
-if transforms is not None or kept is not None:
-    display(
-        show.panels(
-            [
-                lambda axes, name=name, table=table, which=which: show.plot_differences(
-                    table,
-                    [(arm, "repeated") for arm in which],
-                    "auroc",
-                    claim="C039",
-                    labels=LABELS,
-                    axes=axes,
-                    title=name,
-                )
-                for name, (table, which) in both.items()
-                if table is not None
-            ],
-            stack_uneven=True,
-        )
-    )
+if transforms is not None:
+    pairs = [(arm, "repeated") for arm in arms]
+    display(show.plot_differences(transforms, pairs, "auroc", claim="C039", labels=LABELS, title="this run"))
+if kept is not None:
+    tested = [arm for arm in POLICIES if arm in set(kept["arm"])]
+    named = {"control": "repeated", "arms": tested, "labels": LABELS, "title": "reference"}
+    display(show.plot_grid(kept, "auroc", **named))
 
 # %% tags=["nbval-ignore-output"]
 show.in_both_runs(show.difference_sentence, transforms, "basic", "repeated", "auroc", **TRANSFORMS)
@@ -677,7 +660,7 @@ if sizes is not None and len(train_sizes) > 1:
     worths = study.Study("worth", trial=worth, arms=["basic"], **place).run()
 SIZES = {"notebook": NOTEBOOK, "study": "sizes", "labels": LABELS}
 for metric in ("auroc", "generalisation_gap", "shifted_auroc"):
-    display(show.side_by_side(show.plot_arms, sizes, metric, by="n", **SIZES))
+    display(show.side_by_side(show.plot_curves, sizes, metric, "n", x_scale="log2", **SIZES))
 
 # %% tags=["nbval-ignore-output"]
 show.side_by_side(show.plot_arms, worths, "log2_worth", notebook=NOTEBOOK, study="worth", labels=LABELS)

@@ -19,6 +19,7 @@ CELL = (0.95, 0.42)  # inches
 LABEL, HEADING = 1.9, 1.5  # inches for the names of arms, and for headings and the words below
 NARROWEST = 6.4  # inches, so that title and explanation have their place
 _CHARACTERS = 14  # of a line in a heading
+_LINE = 60  # characters of a line in the explanation, which the narrowest grid has place for
 _PALEST = 0.25  # share of the full colour of the smallest difference that is clear
 
 
@@ -26,14 +27,14 @@ def plot_grid(
     records: Records,
     metric: str,
     *,
-    column: str,
+    column: str = "",
     control: str | None = None,
     arms: Sequence[str] | None = None,
     labels: dict[str, str] | None = None,
     title: str = "",
     axes: "Axes | None" = None,
 ) -> Drawing:
-    """A row for each arm, a column for each level of the factor `column` and, of several, data set.
+    """A row for each arm, a column for each level of the factor `column`, if any, and of several data sets.
 
     A cell says the mean over seeds and half of its 95 % t-interval. With a `control` it is blue where the arm
     is better than the control within a seed, red where it is worse, and white where the 95 % interval of the
@@ -42,7 +43,7 @@ def plot_grid(
 
     >>> plot_grid(records, "auroc", column="shift", control="source_only", labels=LABELS)
     """
-    chosen = select(records, metric, by=column, arms=arms, labels=labels)
+    chosen = select(records, metric, by=column or (), arms=arms, labels=labels)
     rows = list(arms) if arms is not None else chosen.arms
     if control is not None and control not in chosen.arms:
         raise MedtlError(f"control {control!r}: not in these records, which hold: {', '.join(chosen.arms)}")
@@ -74,7 +75,9 @@ def plot_grid(
     if axes is None:
         figure.set_size_inches(*size)
     what = ", ".join(words(arm, labels) for arm in rows)
-    return Drawing(figure, f"{title + ': ' if title else ''}{name} of {what}, by {column}", "", size)
+    return Drawing(
+        figure, f"{title + ': ' if title else ''}{name} of {what}, by {column or 'data set'}", "", size
+    )
 
 
 def _against(control: str | None, rows: Sequence[str], chosen: Selection) -> list[Summary | None]:
@@ -122,4 +125,5 @@ def _explained(metric: str, control: str | None) -> str:
     said = f"{metric}: mean over seeds ± half of the 95 % interval"
     if control is None:
         return said
-    return f"{said}\nblue: better than {control} in the same seed, red: worse, white: no clear difference"
+    colours = f"blue: better than {control} in the same seed, red: worse, white: no clear difference"
+    return f"{said}\n{textwrap.fill(colours, _LINE)}"

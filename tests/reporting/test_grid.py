@@ -53,6 +53,21 @@ def two_shifts(record, direction="higher"):
     ]
 
 
+def test_without_a_factor_each_data_set_is_a_column(record):
+    found = [
+        *measured(record, {"none": THREE, "better": [0.81, 0.83, 0.82]}, dataset="one"),
+        *measured(record, {"none": THREE}, dataset="two"),
+    ]
+    drawing = plot_grid(found, "auroc", control="none")
+    headings = [tick.get_text() for tick in drawing.figure.axes[0].get_xticklabels()]
+    assert headings == ["one", "two"]
+    assert cells(drawing)[0, 1][:2] == (".82 ± .02", to_hex(BLUE))
+    assert cells(drawing)[1, 1][0] == "–"
+    assert "by data set" in drawing.text
+    alone = [row for row in found if row.dataset == "one"]
+    assert cells(plot_grid(alone, "auroc"))[0, 0][0] == ".72 ± .02"
+
+
 def test_a_cell_says_the_mean_and_half_of_the_interval(record):
     shown = cells(plot_grid(two_shifts(record), "auroc", column="shift"))
     assert shown[0, 0][0] == ".72 ± .02"  # .0248
