@@ -59,13 +59,11 @@ def size_needed(
 
 @dataclass(frozen=True)
 class _Variance:
-    """Of an estimate: `seeds` is that of one seed, `cases` that of this test set, each with its degrees."""
+    """Of an estimate: `seeds` is that of one seed, `cases` that of this test set, with its degrees."""
 
     seeds: float
-    seeds_less_one: int
     cases: float
     case_degrees: float
-    here: int
 
     @classmethod
     def of(cls, interval: Interval) -> "_Variance":
@@ -74,7 +72,7 @@ class _Variance:
         # Satterthwaite's formula solved for what the cases add.
         rest = interval.standard_error**4 / interval.degrees_of_freedom - of_seeds**2 / (interval.n - 1)
         degrees = of_cases**2 / rest if rest > 0 and of_cases else float("inf")
-        return cls(interval.sd**2, interval.n - 1, of_cases, degrees, interval.n)
+        return cls(interval.sd**2, of_cases, degrees)
 
     def at(self, seeds: float, times_cases: float) -> tuple[float, float]:
         """Standard error and degrees of freedom with other numbers of seeds and test cases."""
