@@ -70,7 +70,7 @@ studies: list[str] = [
 ]  # what is measured here, the rest is shown from the reference; any
 pool: list[str] = [
     "phantoms_basic"
-]  # ARCHIVE or ARCHIVE:DOMAIN of further images in the unlabelled pool; a source
+]  # ARCHIVE or ARCHIVE:DOMAIN of further images in the unlabelled pool; a source without labels
 
 # %% [markdown]
 # ## Set-up

@@ -48,7 +48,7 @@ show.statements_table("05_gans")
 # The defaults train a DCGAN of 32 pixels on phantoms and measure it; that is less than a minute. The other families are
 # shown by generators that come with the package, trained on phantoms. `studies` names what else may be measured.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "own-splits"]
 dataset: str = "phantoms"  # archive to learn from; a data set
 domain: str = ""  # keep only this domain of the archive, empty for all of it; a domain
 classes: list[str] = ["all"]  # classes that are used, by name, or all; any
@@ -65,7 +65,7 @@ augmented: bool = False  # differentiable augmentation of what the discriminator
 translation_steps: int = 600  # steps of Pix2Pix and CycleGAN; 4 to 100000
 steps: int = 400  # optimiser steps of each classifier; 8 to 100000
 learning_rate: float = 0.003  # AdamW's learning rate of the classifiers; 0.000001 to 0.1
-cycle: list[str] = ["phantoms_shift:scanner_a", "phantoms_shift:scanner_c"]  # ARCHIVE:DOMAIN twice; a source
+cycle: list[str] = ["phantoms_shift:scanner_a", "phantoms_shift:scanner_c"]  # ARCHIVE:DOMAIN twice; a source without labels
 studies: list[str] = ["realism"]  # what is measured here, the rest is shown from the reference; any
 
 # %% [markdown]

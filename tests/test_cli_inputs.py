@@ -1,5 +1,6 @@
 """What a run's parameters name is checked and is in its key, whatever the parameters are called."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from medtl_core.backbones import zoo
 from medtl_core.cli.inputs import audited, inspect_inputs, require_networks
 from medtl_core.data.archives.archive import Archive, write_archive
 from medtl_core.data.sources import preflight
-from medtl_core.data.sources.registry import checksum
+from medtl_core.data.sources.registry import checksum, load
 from medtl_core.errors import MedtlError
 from medtl_core.runner.notebooks import choose
 from medtl_core.runner.parameters import read_parameters
@@ -25,6 +26,7 @@ further: list[str] = ["other"]  # looked at; a data set
 network: str = "resnet18"  # trained; a network
 networks: list[str] = ["resnet18.medical"]  # compared; a network
 pretrained_on: str = "third:left"  # pretrained on; a source
+unlabelled: list[str] = ["other"]  # joins the pool; a source without labels
 train_sizes: list[int] = [4, 8]  # training images; at least 2
 image_size: int = 32  # pixels; 8 to 224
 """
@@ -103,6 +105,17 @@ def test_a_notebook_that_needs_masks_is_refused_data_without_them_before_it_star
         inspect_inputs(notebook, values(notebook))
     archive(tmp_path / "data", "outlined", 4, masks=np.ones((120, 16, 16), np.uint8))
     assert inspect_inputs(notebook, values(notebook, dataset="outlined"))["outlined"] == checksum("outlined")
+
+
+def test_a_source_without_labels_needs_neither_every_class_nor_a_split(notebook, tmp_path):
+    archive(tmp_path / "data", "small", 5, domains=("up", "down"))
+    few = load("small").subset(np.array([0, 2, 4]))  # three images of one class
+    write_archive(replace(few, name="few"), tmp_path / "data" / "few.npz")
+    with pytest.raises(MedtlError, match="few"):
+        inspect_inputs(notebook, values(notebook, pretrained_on="few:up"))
+    assert inspect_inputs(notebook, values(notebook, unlabelled=["few:up"]))["few"] == checksum("few")
+    with pytest.raises(MedtlError, match="few: found no domain 'left', expected one of down, up"):
+        inspect_inputs(notebook, values(notebook, unlabelled=["few:left"]))
 
 
 def test_the_size_of_a_subset_is_not_asked_of_a_notebook_that_makes_its_own_splits(notebook):

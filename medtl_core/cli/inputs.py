@@ -19,7 +19,7 @@ def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str,
 
     The data sets are read whole. MedtlError where the notebook cannot get one, or cannot measure on it.
     """
-    from medtl_core.data.sources.preflight import comparable_checksum, measurable_checksum
+    from medtl_core.data.sources.preflight import comparable_checksum, image_checksum, measurable_checksum
 
     declared, inputs = notebook.parameters, {}
     for name in declared.named("a data set", values):
@@ -30,6 +30,9 @@ def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str,
     for source in declared.named("a source", values):
         name, _, domain = source.partition(":")
         inputs[name] = measurable_checksum(name, domain=domain or None)
+    for source in declared.named("a source without labels", values):
+        name, _, domain = source.partition(":")
+        inputs[name] = image_checksum(name, domain=domain or None)
     for name in declared.named("a network", values):
         inputs |= _weights_checksum(name)
     if "dataset" in declared.names_of("a data set"):
@@ -45,7 +48,11 @@ def audited(run: "PlannedRun", store: Path, log: Callable[[str], None]) -> dict[
     from medtl_core.data.auditing.known_verdicts import known_verdict
 
     declared = run.notebook.parameters
-    sources = [name.partition(":")[0] for name in declared.named("a source", run.parameters)]
+    sources = [
+        name.partition(":")[0]
+        for kind in ("a source", "a source without labels")
+        for name in declared.named(kind, run.parameters)
+    ]
     found = {}
     for name in sorted({*declared.named("a data set", run.parameters), *sources} & set(run.inputs)):
         verdict = known_verdict(name, store / "audits", lambda name: log(f"{name}: looking for leaks, once"))

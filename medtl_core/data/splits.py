@@ -54,7 +54,7 @@ def split(
     """
     _check_fractions(fractions)
     _check_seed(seed)
-    cases = _cases_of(archive, domain)
+    cases = cases_of_domain(archive, domain)
     where = archive.name if domain is None else f"{archive.name}, domain '{domain}'"
     if published and archive.splits is not None:
         parts = _published_parts(archive, cases, fractions, seed, where)
@@ -105,6 +105,19 @@ def nested_subset(labels: np.ndarray, pool: np.ndarray, n: int, seed: int, part:
     return np.sort(pool[order[:n]]).astype(np.int64)
 
 
+def cases_of_domain(archive: Archive, domain: str | None) -> NDArray[np.int64]:
+    """Indices of the cases of one domain, of all for None; MedtlError for a domain that is not there."""
+    if domain is None:
+        return np.arange(archive.n)
+    known = [] if archive.domains is None else np.unique(archive.domains).tolist()
+    if domain not in known:
+        expected = (
+            f"one of {', '.join(known)}" if known else "no domain to be asked for: the archive has none"
+        )
+        raise MedtlError(f"{archive.name}: found no domain '{domain}', expected {expected}")
+    return np.flatnonzero(archive.domains == domain)
+
+
 def _check_fractions(fractions: tuple[float, float, float]) -> None:
     if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise MedtlError(
@@ -115,18 +128,6 @@ def _check_fractions(fractions: tuple[float, float, float]) -> None:
 def _check_seed(seed: int) -> None:
     if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
         raise MedtlError(f"seed: found {seed!r}, expected a whole number of at least 0; change the seed")
-
-
-def _cases_of(archive: Archive, domain: str | None) -> np.ndarray:
-    if domain is None:
-        return np.arange(archive.n)
-    known = [] if archive.domains is None else np.unique(archive.domains).tolist()
-    if domain not in known:
-        expected = (
-            f"one of {', '.join(known)}" if known else "no domain to be asked for: the archive has none"
-        )
-        raise MedtlError(f"{archive.name}: found no domain '{domain}', expected {expected}")
-    return np.flatnonzero(archive.domains == domain)
 
 
 def _published_parts(

@@ -6,9 +6,9 @@ float, str, bool, list[int], list[float] or list[str], and RANGE is `LOW to HIGH
 
 A text that names something has one of these as its range, and what it names is checked before a kernel
 starts: `a data set` (a registry name, or a file's stem in MEDTL_DATA), `a data set with masks`, `a domain`
-(of `dataset`, or empty), `a network` (a timm name, whose pretrained weights are used) or `a source`
-(DATASET, or DATASET:DOMAIN, to pretrain on). The parameter `dataset` is the one that a notebook measures
-on; another data set is looked at.
+(of `dataset`, or empty), `a network` (a timm name, whose pretrained weights are used), `a source`
+(DATASET, or DATASET:DOMAIN, to pretrain on) or `a source without labels` (the same, of which the images alone
+are used). The parameter `dataset` is the one that a notebook measures on; another data set is looked at.
 """
 
 import ast
@@ -26,7 +26,14 @@ from medtl_core.errors import MedtlError
 SCALARS: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 PLURALS = {"int": "whole numbers", "float": "numbers", "str": "texts"}
-KINDS = ("a data set", "a data set with masks", "a domain", "a network", "a source")
+KINDS = (
+    "a data set",
+    "a data set with masks",
+    "a domain",
+    "a network",
+    "a source",
+    "a source without labels",
+)
 RESERVED = {
     "dataset": ("a data set", "a data set with masks"),
     "domain": ("a domain",),

@@ -11,6 +11,7 @@ from medtl_core.data.measurable import (
     require_square,
 )
 from medtl_core.data.sources.registry import checksum, load, local_names
+from medtl_core.data.splits import cases_of_domain
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,19 @@ def measurable_checksum(
         require_masks(in_words(name, domain), found.has_masks)
     require_sizes(in_words(name, domain), found.n_classes, found.n_train, train_sizes, val_size, test_size)
     return found.checksum
+
+
+@cache
+def image_checksum(name: str, *, domain: str | None = None) -> str:
+    """SHA-256 (hex) of a data set of which the images alone are used, whole or of one domain.
+
+    Raises:
+        MedtlError: it cannot be loaded, its images are not square, or it has no such domain.
+    """
+    archive = load(name)
+    require_square(archive)
+    cases_of_domain(archive, domain)
+    return checksum(name)
 
 
 @cache
