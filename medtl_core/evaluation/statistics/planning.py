@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.statistics.intervals import Interval
-from medtl_core.evaluation.statistics.power import detectable_margin
+from medtl_core.evaluation.statistics.power import power_one_sided_t
 
 MOST_SEEDS = 1000
 MOST_TIMES = 1_000_000
@@ -41,7 +41,7 @@ def size_needed(
 
     def finds(seeds: float, times_cases: float, effect: float = distance) -> bool:
         error, degrees = parts.at(seeds, times_cases)
-        return detectable_margin(error, degrees, level, power) <= effect
+        return power_one_sided_t(effect, error, degrees, level) >= power
 
     here = interval.n
     if finds(MOST_SEEDS, 1):

@@ -51,23 +51,33 @@ def detectable_effect(sd: float, n: int, power: float = 0.8, confidence: float =
     )
 
 
+def power_one_sided_t(distance: float, standard_error: float, degrees: float, level: float) -> float:
+    """Chance that a one-sided t-test at `level` finds an effect `distance` from the null's bound.
+
+    `standard_error` is that of the estimate, with `degrees` of freedom; in the unit of `distance`. Exact, by
+    the noncentral t. Without a standard error any distance above 0 is found.
+    """
+    if standard_error == 0.0:
+        return float(distance > 0.0)
+    degrees = min(degrees, MANY_DEGREES)
+    found = float(stats.nct.sf(stats.t.isf(level, degrees), degrees, distance / standard_error))
+    # Far out SciPy's noncentral t is NaN; the test finds such an effect for certain.
+    return 1.0 if math.isnan(found) else found
+
+
 def detectable_margin(standard_error: float, degrees: float, level: float, power: float = 0.8) -> float:
     """Distance from the null's bound that a one-sided t-test at `level` finds with `power`.
 
-    `standard_error` is that of the estimate, with `degrees` of freedom; in its unit. Exact, by the noncentral
-    t. 0 for no standard error. MedtlError unless 0 < level < power < 1.
+    Arguments as `power_one_sided_t`, solved for the distance. 0 for no standard error. MedtlError unless
+    0 < level < power < 1.
     """
     if not 0.0 < level < power < 1.0:
         raise MedtlError(f"level {level}, power {power} found, expected 0 < level < power < 1")
     if standard_error == 0.0:
         return 0.0
-    degrees = min(degrees, MANY_DEGREES)
-    critical = float(stats.t.isf(level, degrees))
 
     def lacking(ratio: float) -> float:
-        # Far out SciPy's noncentral t is NaN; the test finds such an effect for certain.
-        found = float(stats.nct.sf(critical, degrees, ratio))
-        return (1.0 if math.isnan(found) else found) - power
+        return power_one_sided_t(ratio, 1.0, degrees, level) - power
 
     upper = 1.0
     while lacking(upper) < 0.0:
