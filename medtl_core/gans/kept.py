@@ -17,10 +17,11 @@ from torch import nn
 
 from medtl_core.errors import MedtlError
 from medtl_core.files import read_arrays, write_arrays
-from medtl_core.gans.kept_from_noise import FROM_NOISE
+from medtl_core.gans.kept_from_noise import FROM_NOISE, acgan_phantoms
 from medtl_core.gans.kept_recipe import Recipe
 from medtl_core.gans.kept_translators import TRANSLATORS
 
+__all__ = ["FAMILIES", "FOLDER", "Kept", "acgan_phantoms", "family_names", "load", "make"]
 FOLDER = Path(__file__).parent / "trained"
 FAMILIES: dict[str, Recipe] = FROM_NOISE | TRANSLATORS
 

@@ -1,6 +1,8 @@
-"""Recipes of the kept generators that draw from noise: DCGAN, dense layers and ACGAN, phantoms of 32 px."""
+"""Recipes of the kept generators that draw from noise: DCGAN, dense layers, ACGAN, a DCGAN for each class."""
 
+import math
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -100,6 +102,49 @@ def redraw_acgan(generator: nn.Module, film: Film) -> Film:
     return {look(ACGAN_LOOKS[-1]): _side_by_side(of_class)}
 
 
+def per_class_generators() -> nn.ModuleList:
+    """A generator for each class, which together have about as many weights as the ACGAN."""
+    return nn.ModuleList(_of_one_class(k)[0] for k in range(len(CLASSES)))
+
+
+def _of_one_class(seed: int) -> tuple[networks.ConvolutionalGenerator, networks.ConvolutionalDiscriminator]:
+    generator = networks.ConvolutionalGenerator(size=SIZE, channels=1, seed=seed, width=8, latent_dim=32)
+    return generator, networks.ConvolutionalDiscriminator(size=SIZE, channels=1, seed=seed + 1, width=16)
+
+
+def train_per_class() -> tuple[nn.Module, Film]:
+    archive = draw(acgan_phantoms(), SEED)
+    images, labels = grey(archive.images), torch.from_numpy(archive.labels)
+    drawn: dict[int, list[Tensor]] = {step: [] for step in GAN_LOOKS}
+
+    def add(_: int, snapshot: loops.Snapshot) -> None:
+        if snapshot.step in drawn:
+            drawn[snapshot.step].append(snapshot.images["generated"])
+
+    done = loops.train_per_class(
+        _of_one_class,
+        images,
+        labels,
+        loops.GANConfig(steps=GAN_LOOKS[-1], learning_rate=1e-3, augmented=True),
+        seed=0,
+        on_snapshot=add,
+        snapshot_every=math.gcd(*GAN_LOOKS),
+    )
+    film = {look(step): _side_by_side(of_class) for step, of_class in drawn.items()}
+    film["real images"] = _side_by_side([images[labels == k] for k in range(len(CLASSES))])
+    return nn.ModuleList(one.generator for one in done), film
+
+
+def redraw_per_class(generators: nn.Module, film: Film) -> Film:
+    """Each loop shows the first vectors of its own seed."""
+    assert isinstance(generators, nn.ModuleList)
+    of_class = [
+        loops.sample(cast(networks.LatentGenerator, generator), 16, seed=own)
+        for own, generator in zip(loops.seeds_of_classes(0, len(CLASSES)), generators, strict=True)
+    ]
+    return {look(GAN_LOOKS[-1]): _side_by_side(of_class)}
+
+
 def _side_by_side(of_class: list[Tensor]) -> Tensor:
     return torch.cat([images[:SHOWN_OF_CLASS] for images in of_class])
 
@@ -108,4 +153,5 @@ FROM_NOISE = {
     "dcgan": Recipe(dcgan_generator, train_dcgan, GAN_LOOKS, redraw_from_noise),
     "dense": Recipe(dense_generator, train_dense, GAN_LOOKS, redraw_from_noise),
     "acgan": Recipe(acgan_generator, train_acgan, ACGAN_LOOKS, redraw_acgan, headings=CLASSES),
+    "per_class": Recipe(per_class_generators, train_per_class, GAN_LOOKS, redraw_per_class, headings=CLASSES),
 }

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "attention_cyclegan": ["AttentionCycleConfig", "AttentionCycleGAN", "train_attention_cyclegan"],
         "cyclegan": ["CycleConfig", "CycleGAN", "train_cyclegan"],
         "gan": ["GANConfig", "train_gan"],
-        "per_class": ["train_per_class"],
+        "per_class": ["seeds_of_classes", "train_per_class"],
         "pix2pix": ["Pix2PixConfig", "train_pix2pix"],
         "sampling": ["sample", "translate"],
         "snapshot": ["Snapshot", "Watching"],

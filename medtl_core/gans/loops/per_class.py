@@ -38,7 +38,7 @@ def train_per_class(
     """
     classes = require_labels(labels, len(images), "per-class DCGAN")
     results = []
-    for k, own in enumerate(np.random.SeedSequence(seed).generate_state(classes).tolist()):
+    for k, own in enumerate(seeds_of_classes(seed, classes)):
         generator, discriminator = build(own)
         watching = None if on_snapshot is None else Watching(_with_class(on_snapshot, k), snapshot_every)
         results.append(
@@ -54,6 +54,12 @@ def train_per_class(
             )
         )
     return results
+
+
+def seeds_of_classes(seed: int, classes: int) -> list[int]:
+    """The seed of each class, of networks and loop, in the order of the classes."""
+    seeds: list[int] = np.random.SeedSequence(seed).generate_state(classes).tolist()
+    return seeds
 
 
 def _with_class(on_snapshot: Callable[[int, Snapshot], None], k: int) -> Callable[[Snapshot], None]:
