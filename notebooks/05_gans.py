@@ -65,7 +65,7 @@ augmented: bool = False  # differentiable augmentation of what the discriminator
 translation_steps: int = 600  # steps of Pix2Pix and CycleGAN; 4 to 100000
 steps: int = 400  # optimiser steps of each classifier; 8 to 100000
 learning_rate: float = 0.003  # AdamW's learning rate of the classifiers; 0.000001 to 0.1
-cycle: list[str] = ["phantoms_shift:scanner_a", "phantoms_shift:scanner_c"]  # ARCHIVE:DOMAIN twice; a source without labels
+cycle: list[str] = ["phantoms_shift:scanner_a", "phantoms_shift:scanner_c"]  # a pair; a source without labels
 studies: list[str] = ["realism"]  # what is measured here, the rest is shown from the reference; any
 
 # %% [markdown]

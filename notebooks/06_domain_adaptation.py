@@ -1753,24 +1753,30 @@ def volume_parts(seed: int) -> dict:
 
 
 @study.Study.artifact
+def volume_translator(seed: int) -> dict:
+    """Weights of a translator between the slices of the two modalities, and how much it still improved at the end."""
+    parts = volume_parts(seed)
+    translator = seg.networks.StyleTranslator(1, seed=seed).to(device)
+    history = seg.train_translator(
+        translator, seg.Discriminators(1, seed=seed).to(device), parts["source"].without_masks(),
+        parts["target"].without_masks(), seg.TranslationConfig(steps=translation_steps), seed=seed,
+    )  # fmt: skip
+    weights = {name: value.cpu().numpy() for name, value in translator.state_dict().items()}
+    return weights | {"translator_change": last_change(history)}
+
+
+@study.Study.artifact
 def styled_volumes(styles: int, seed: int) -> dict:
     """Source volumes in one average style of the target, or in members of several clusters of styles."""
-    parts = volume_parts(seed)
-    target = parts["target"].without_masks()
-    translator = seg.networks.StyleTranslator(1, seed=seed).to(device)
-    judges = seg.Discriminators(1, seed=seed).to(device)
-    config = seg.TranslationConfig(steps=translation_steps)
-    history = seg.train_translator(
-        translator, judges, parts["source"].without_masks(), target, config, seed=seed
-    )
-    clusters = seg.cluster_styles(seg.style_codes(translator, target), styles, seed=seed)
+    parts, kept_weights = volume_parts(seed), dict(volume_translator(seed))
+    change = kept_weights.pop("translator_change")
+    translator = seg.networks.StyleTranslator(1, seed=seed).to(device).eval()
+    translator.load_state_dict({name: torch.from_numpy(value) for name, value in kept_weights.items()})
+    codes = seg.style_codes(translator, parts["target"].without_masks())
+    clusters = seg.cluster_styles(codes, styles, seed=seed)
     choice = "centre" if styles == 1 else "member"
     made = seg.translate_to_styles(translator, parts["source"], clusters, choice=choice, seed=seed)
-    return {
-        "images": made.images.numpy(),
-        "masks": made.masks.numpy(),
-        "translator_change": last_change(history),
-    }
+    return {"images": made.images.numpy(), "masks": made.masks.numpy(), "translator_change": change}
 
 
 def crop_of(cases) -> tuple[int, ...]:
