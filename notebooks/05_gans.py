@@ -84,7 +84,7 @@ from torch.nn import functional
 # %% tags=["nbval-ignore-output"]
 from medtl_core import augmentation as augment
 from medtl_core import backbones as networks
-from medtl_core import data, errors, evaluation, evidence, gans, study, training
+from medtl_core import data, errors, evaluation, evidence, gans, segmentation, study, training
 
 show.use_style()
 NOTEBOOK = "05_gans"
@@ -583,9 +583,8 @@ def beside(
 
 
 realities = run_if("realism", realism, ["adversarial", "reconstruction", "frozen", "untrained"])
-beside(
-    realities, ["kid_share"], "realism", where=lambda found: found.arm != "frozen"
-)  # which is far off any scale
+NEAR = ["adversarial", "reconstruction"]  # the other two are far off any scale, and stand in a table below
+beside(realities, ["kid_share"], "realism", where=lambda found: found.arm.isin(NEAR))
 beside(realities, ["probe_auroc"], "realism")
 
 # %% [markdown]
@@ -693,7 +692,8 @@ gans.film(gans.kept.load("pix2pix").film)
 # the input is invented (Cohen et al. 2018).
 #
 # A judge measures this. A network that finds the structure in real images looks at translated ones, and its mask is
-# compared with the mask that was asked for. A second judge, the classifier, says whether the label has survived.
+# compared with the mask that was asked for. It has to find the structure in real images first, or no figure is given: a
+# judge that finds nothing would agree with any image. A second judge, the classifier, says whether the label has survived.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -741,25 +741,44 @@ def pix2pix(arm: str, seed: int) -> dict:
     return {"l1": l1, "kid_share": quality(made, seed)["kid_share"]}
 
 
+def outlined(images: torch.Tensor, masks: torch.Tensor):
+    """Images and masks (N, C or 1, H, W) in 0 to 1 as cases of a segmentation network."""
+    return segmentation.SegmentationCases(
+        "outlines", (images * 255).round().to(torch.uint8), (masks[:, 0] > 0.5).to(torch.uint8), ("outside", "inside")
+    )  # fmt: skip
+
+
 @study.Study.artifact
-def segmented(what: str, seed: int) -> dict:
-    """Masks that a judge trained on real images finds in real or in translated held-out images."""
+def judged_masks(seed: int) -> dict:
+    """Dice of each held-out mask with the one that a U-Net finds in the real and in the translated image."""
     masks, images = pairs("train", seed)
-    finder = translator(images, masks, 100.0, 0.0, seed)
-    held = pairs("held", seed)[1]
-    seen = held if what == "real" else torch.from_numpy(from_masks("both", seed)["held"]).to(device)
-    return {"masks": gans.loops.translate(finder, seen).cpu().numpy() > 0.5}
+    finder = segmentation.networks.UNet(CHANNELS, 2, widths=(8, 16, 32), seed=seed).to(device)
+    config = segmentation.SegmentationConfig(steps=steps)
+    segmentation.segment(finder, outlined(images, masks), config, seed=seed)
+    wanted, held = pairs("held", seed)
+    made = torch.from_numpy(from_masks("both", seed)["held"]).to(device)
+    there = (wanted > 0.5).flatten(1).any(1).cpu().numpy()
+    return {
+        what: segmentation.measure_dice(finder, outlined(seen, wanted))[there, 0]
+        for what, seen in (("real", held), ("translated", made))
+    }
+
+
+LEAST_DICE = 0.5  # of a judge on real images
 
 
 def structure(arm: str, seed: int) -> dict:
     """Dice of the judge's mask with the true one; share of labels that change by translation, or by a mirror."""
-    masks, held = pairs("held", seed)
-    truth, found = masks.cpu().numpy() > 0.5, segmented(arm, seed)["masks"]
-    both = (truth & found).sum((1, 2, 3))
-    dice = 2 * both / np.maximum(truth.sum((1, 2, 3)) + found.sum((1, 2, 3)), 1)
+    dice = {what: float(found.mean()) for what, found in judged_masks(seed).items()}
+    if dice["real"] < LEAST_DICE:
+        raise errors.MedtlError(
+            f"structure: the judge's Dice on real images is {dice['real']:.2f}, expected {LEAST_DICE} or more, "
+            "since a judge that finds nothing agrees with anything; change -p steps"
+        )
+    held = pairs("held", seed)[1]
     other = held.flip(-1) if arm == "real" else torch.from_numpy(from_masks("both", seed)["held"]).to(device)
     flips = (opinion(seed, other).argmax(1) != opinion(seed, held).argmax(1)).mean()
-    return {"dice": float(dice[truth.any((1, 2, 3))].mean()), "label_flips": float(flips)}
+    return {"dice": dice[arm], "label_flips": float(flips)}
 
 
 translations = run_if("pix2pix", pix2pix, list(PIX2PIX))
@@ -1093,6 +1112,9 @@ gans.film(told.film, columns=12, headings=told.headings)
 
 
 # %% tags=["nbval-ignore-output"]
+from medtl_core.gans.differentiable import augment_differentiably
+
+
 def two_heads(seed: int) -> gans.networks.TwoHeadDiscriminator:
     return gans.networks.TwoHeadDiscriminator(
         size=image_size, channels=CHANNELS, classes=CLASSES, seed=seed + 1, width=gan_width, dropout=0.3
@@ -1125,7 +1147,7 @@ def head_scores(discriminator, seed: int) -> np.ndarray:
 
 @study.Study.artifact
 def plain_scores(seed: int) -> dict:
-    """The discriminator's network trained with the class term alone, on as many batches."""
+    """The discriminator's network trained with the class term alone, on as many batches, augmented alike."""
     network, train = two_heads(seed), pixels("train", seed)
     network.to(device).train()
     images, optimiser = (
@@ -1135,7 +1157,8 @@ def plain_scores(seed: int) -> dict:
     draw = torch.Generator(device).manual_seed(seed)
     for _ in range(gan_steps * CLASSES):
         batch = torch.randint(len(images), (min(gan_batch, len(images)),), generator=draw, device=device)
-        loss = functional.cross_entropy(network(images[batch])[1], train.labels[batch])
+        seen = augment_differentiably(images[batch], draw) if augmented else images[batch]
+        loss = functional.cross_entropy(network(seen)[1], train.labels[batch])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -1255,6 +1278,10 @@ show.in_both_runs(show.difference_sentence, protocols, "per_class", "classic_mor
                   notebook=NOTEBOOK, study="protocol", labels=LABELS)  # fmt: skip
 
 # %% [markdown]
+# Read the differences from above. Does classical augmentation gain over none? Where it does not, the first step of the
+# paper is missing, and made images have little to add to. Do the images of the DCGANs gain over classical augmentation,
+# and is anything left of that once the classical arm makes as many steps?
+#
 # *How large a step could be seen at all?* On $n$ test images, the accuracy of one classifier has a standard error of
 # $\sqrt{a(1 - a)/n}$. Two classifiers that disagree on a share $d$ of the images differ with a standard error
 # of about $\sqrt{d/n}$. The smallest step that a two-sided test at 5 % finds four times in five is 2.8 of these.
@@ -1319,6 +1346,8 @@ show.notebook_verdicts(NOTEBOOK)
 # - **No liver.** There are no CT images of liver lesions here. Blood cells and ultrasound stand in for them, and what
 #   holds for these need not hold for the liver.
 # - **No brain tumours.** The brain MRI at hand has neither masks nor a clean split. Breast ultrasound stands in for it.
+# - **No verdict on moved lesions.** On two cores the attention-guided CycleGAN left real ultrasound images all but as they
+#   were. An untrained translator says nothing about C051 and I10: `tumours` is measured in profile `full`, on a GPU.
 # - **One recipe for all.** One learning rate and one budget for each family. Another choice may favour another arm; the
 #   differences between arms of one family are fairer than those between families.
 # - **Judges are networks too.** KID, labels and Dice are read by small networks of the same fold. Where the judge is

@@ -45,7 +45,10 @@ def why_open(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[st
 
 
 def _effect(size: float, rule: Rule) -> str:
-    return f"a factor of {2**size:.2g}" if is_ratio(rule) else f"{size:.2g}".removeprefix("0")
+    if is_ratio(rule):
+        return f"a factor of {2**size:.2g}"
+    rounded = float(f"{size:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}".removeprefix("0")
 
 
 def _times_larger(judged: StratumVerdict) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SIDE = 0.78  # inches of an image
 _NAME = 1.35  # inches for the names of the rows
 _HEADING = 0.22  # inches for names above the columns
+_DOTS = 80  # an inch: a pixel of an image of 32 px is a square of two dots, or four on a fine screen
 _PLACES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
@@ -42,7 +43,7 @@ def film(
         raise MedtlError(f"film: {len(headings)} headings over {widest} columns, expected equal groups")
     top = _HEADING if headings else 0.0
     width, height = _NAME + _SIDE * widest, _SIDE * len(shown) + 0.04 + top
-    figure = Figure(figsize=(width, height), dpi=150)
+    figure = Figure(figsize=(width, height), dpi=_DOTS)
     axes = figure.subplots(
         len(shown), 1, squeeze=False,
         gridspec_kw={"left": _NAME / width, "right": 0.999, "top": 0.999 - top / height, "bottom": 0.001,

@@ -53,6 +53,15 @@ def test_a_number_that_is_named_has_no_smallest_effect_beyond_it(said, claim, ru
     assert said(named, pairs(exactly(0.1, 0.01))).endswith("would have been found with a power of 80 %.")
 
 
+def test_large_effects_are_whole_numbers_with_thousands(said, claim, rule, pairs, exactly):
+    open_still = said(
+        claim(rule(metric="seconds", margin=1.0)), pairs(exactly(100.0, 1500.0), metric="seconds")
+    )
+    effect = float(open_still.split("only an effect of ")[1].split(" or more")[0].replace(",", ""))
+    assert "e+" not in open_still
+    assert effect > 1500
+
+
 def test_data_sets_that_disagree_are_named(said, claim, rule, pairs, exactly):
     here, there = pairs(exactly(0.1, 0.01)), pairs(exactly(-0.1, 0.01), dataset="chest")
     assert "it holds on breast ultrasound and not on chest." in said(claim(rule()), here, there)
