@@ -57,7 +57,8 @@ class Rule(Strict):
     control, or for the slope. `by` names factors whose levels are judged apart. Configurations of the
     notebook are judged apart as well, unless `configurations` is `pooled`: then a seed's value is the mean
     over them. `population` is what this rule is about, and `scope` the data sets that decide it, where these
-    differ from its entry's.
+    differ from its entry's. `planted` is false where made-up data decide although nobody put the effect into
+    them: then a run that does not show it has not failed.
     """
 
     reading: Literal["weak", "strong", "main"]
@@ -79,6 +80,7 @@ class Rule(Strict):
     tolerance: Tolerance | None = None
     population: str | None = None
     scope: list[str] | None = Field(default=None, min_length=1)
+    planted: bool = True
 
     @model_validator(mode="after")
     def _apart(self) -> "Rule":
@@ -89,5 +91,7 @@ class Rule(Strict):
     @property
     def version(self) -> str:
         """Hash of everything in the rule that decides (12 hexadecimal digits); its wording does not count."""
-        deciding = self.model_dump(mode="json", exclude={"hypothesis", "margin_reason"}, exclude_none=True)
+        deciding = self.model_dump(
+            mode="json", exclude={"hypothesis", "margin_reason", "planted"}, exclude_none=True
+        )
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]

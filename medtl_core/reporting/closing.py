@@ -57,12 +57,13 @@ def identities(ledger: Ledger) -> Count:
 def planted_effects(ledger: Ledger) -> Count:
     """The effects that made-up data hold by construction: does the mean over seeds show what is stated?
 
-    Only rules for which made-up data are evidence count, since only their truth is known.
+    Only rules for which made-up data are evidence count, and of these only the ones whose effect was put into
+    the data (`planted`), since only their truth is known.
     """
     count = Count()
     for name, result in _rules(ledger):
         kind = kind_of(result.rule)
-        if not kind.tests:
+        if not kind.tests or not result.rule.planted:
             continue
         shown: dict[str, list[bool]] = {}
         for dataset in result.datasets.values():

@@ -54,6 +54,17 @@ def test_a_rule_for_one_stratum_or_for_most_plants_one_effect(
     assert (found.total, len(found.failed)) == (total, failed)
 
 
+def test_an_effect_that_nobody_put_in_is_not_asked_for(tmp_path, rule, claim, registered, pairs, exactly):
+    store = RecordStore(tmp_path / "run")
+    for r in pairs(exactly(-0.1, 0.02), dataset="phantoms", synthetic=True):
+        store.add([r])
+    planted, found = (
+        planted_effects(build_ledger(registered(claim(rule(population="method", **more), id="C006")), store))
+        for more in ({}, {"planted": False})
+    )
+    assert (planted.total, found.total) == (1, 0)
+
+
 def test_effects_on_real_data_are_not_planted(ledger):
     assert planted_effects(ledger(0.1, 0.0)).total == 0
 

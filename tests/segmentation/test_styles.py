@@ -128,6 +128,22 @@ def test_training_lowers_reconstruction_and_is_the_same_for_the_same_seed():
     assert not torch.equal(weights[0], weights[2])
 
 
+def largest_change(network, before):
+    return max(
+        float((a - b).detach().abs().max())
+        for a, b in zip(network.parameters(), before.parameters(), strict=True)
+    )
+
+
+def test_the_discriminators_learn_at_their_own_rate():
+    """AdamW's first step moves a weight of 1 or less by its rate, and by a hundredth of that for decay."""
+    (translator, judges), (translator_before, judges_before) = networks(), networks()
+    config = TranslationConfig(steps=1, batch_size=4, learning_rate=1e-3, discriminator_rate=3)
+    train_translator(translator, judges, SOURCE, TARGET, config, seed=0)
+    assert largest_change(translator, translator_before) == pytest.approx(1e-3, rel=0.02)
+    assert largest_change(judges, judges_before) == pytest.approx(3e-3, rel=0.02)
+
+
 def test_bad_input_is_refused_in_a_line():
     translator, judges = networks()
     config = TranslationConfig(steps=1)
@@ -143,3 +159,5 @@ def test_bad_input_is_refused_in_a_line():
         StyleClusters(CODES, np.zeros(20, np.int64), CODES[:1]).draw(0, "mean", np.random.default_rng(0))
     with pytest.raises(MedtlError, match="steps 0"):
         TranslationConfig(steps=0)
+    with pytest.raises(MedtlError, match="discriminator_rate 0"):
+        TranslationConfig(discriminator_rate=0)
