@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "output_space": ["OutputAdaptationConfig", "adapt_output_space"],
         "receptive_field": ["ReceptiveField", "effective_receptive_field"],
         "second_modality": ["synthetic_modality"],
-        "style_translation": ["Discriminators", "TranslationConfig", "train_translator"],
+        "style_translation": ["Discriminators", "TranslationConfig", "slices_of", "train_translator"],
         "supervised": ["SegmentationConfig", "segment"],
     },
 )
