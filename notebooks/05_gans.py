@@ -1112,9 +1112,6 @@ gans.film(told.film, columns=12, headings=told.headings)
 
 
 # %% tags=["nbval-ignore-output"]
-from medtl_core.gans.differentiable import augment_differentiably
-
-
 def two_heads(seed: int) -> gans.networks.TwoHeadDiscriminator:
     return gans.networks.TwoHeadDiscriminator(
         size=image_size, channels=CHANNELS, classes=CLASSES, seed=seed + 1, width=gan_width, dropout=0.3
@@ -1157,7 +1154,7 @@ def plain_scores(seed: int) -> dict:
     draw = torch.Generator(device).manual_seed(seed)
     for _ in range(gan_steps * CLASSES):
         batch = torch.randint(len(images), (min(gan_batch, len(images)),), generator=draw, device=device)
-        seen = augment_differentiably(images[batch], draw) if augmented else images[batch]
+        seen = gans.augment_differentiably(images[batch], draw) if augmented else images[batch]
         loss = functional.cross_entropy(network(seen)[1], train.labels[batch])
         optimiser.zero_grad()
         loss.backward()

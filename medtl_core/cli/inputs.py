@@ -27,12 +27,10 @@ def inspect_inputs(notebook: "Notebook", values: Mapping[str, Any]) -> dict[str,
             found = comparable_checksum(name)
             if found is not None:
                 inputs[name] = found
-    for source in declared.named("a source", values):
-        name, _, domain = source.partition(":")
-        inputs[name] = measurable_checksum(name, domain=domain or None)
-    for source in declared.named("a source without labels", values):
-        name, _, domain = source.partition(":")
-        inputs[name] = image_checksum(name, domain=domain or None)
+    for kind, checksum_of in (("a source", measurable_checksum), ("a source without labels", image_checksum)):
+        for source in declared.named(kind, values):
+            name, _, domain = source.partition(":")
+            inputs[name] = checksum_of(name, domain=domain or None)
     for name in declared.named("a network", values):
         inputs |= _weights_checksum(name)
     if "dataset" in declared.names_of("a data set"):
