@@ -27,7 +27,7 @@ class TranslationConfig:
 
     The discriminators learn at `discriminator_rate` times the translator's rate; the paper has twice. In
     a few hundred steps, the weight of 10 for reconstruction and cycle lets the translator keep the order of
-    greys where the target reverses it; a weight of 1 brings its images nearer to the target.
+    greys where the target reverses it; with a weight of 1 less of that order is left.
     """
 
     steps: int = 500
