@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from medtl_core.evidence.case_resampling import CaseIntervals
-from medtl_core.evidence.limits import limit_of
+from medtl_core.evidence.limits import limit_of, watched_records
 from medtl_core.evidence.pairing import Stratum, select, strata
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rules.estimate import Estimate
@@ -22,7 +22,8 @@ def estimates(rule: Rule, frame: pd.DataFrame, cases: CaseIntervals | None = Non
     chosen = select(rule, frame)
     if chosen.empty:
         return []
-    return [_estimate(rule, frame, stratum, cases) for stratum in strata(rule, chosen)]
+    watched = watched_records(rule, frame)
+    return [_estimate(rule, watched, stratum, cases) for stratum in strata(rule, chosen)]
 
 
 def overall_estimates(rule: Rule, frame: pd.DataFrame) -> dict[str, Estimate]:
@@ -31,9 +32,9 @@ def overall_estimates(rule: Rule, frame: pd.DataFrame) -> dict[str, Estimate]:
     return {estimate.dataset: estimate for estimate in estimates(flat, frame)}
 
 
-def _estimate(rule: Rule, frame: pd.DataFrame, stratum: Stratum, cases: CaseIntervals | None) -> Estimate:
+def _estimate(rule: Rule, watched: pd.DataFrame, stratum: Stratum, cases: CaseIntervals | None) -> Estimate:
     found = kind_of(rule).estimate(rule, stratum, cases)
-    if limit := limit_of(rule, frame, stratum):
+    if limit := limit_of(rule, watched, stratum):
         found = replace(found, p_values=None, note="; ".join(filter(None, [found.note, limit])))
     pooled = stratum.records["configuration"].nunique()
     if pooled == 1:

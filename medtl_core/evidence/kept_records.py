@@ -1,7 +1,7 @@
 """The text form of a kept study: JSON lines, a header and one line for each trial."""
 
 import json
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,23 @@ def _lines(path: Path) -> list[str]:
 
 
 def read_records(path: Path) -> list[Record]:
-    """The records of a kept study; MedtlError naming file and line for anything malformed."""
+    """The records of a kept study; MedtlError naming file and line for anything malformed.
+
+    A lesson asks for the same files again and again; each is parsed once for as long as it does not change.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return _parsed(path)
+    return list(_parsed_once(path, found.st_mtime_ns, found.st_size, found.st_ino))
+
+
+@lru_cache(maxsize=64)
+def _parsed_once(path: Path, changed_ns: int, size: int, inode: int) -> list[Record]:
+    return _parsed(path)
+
+
+def _parsed(path: Path) -> list[Record]:
     lines = _lines(path)
     header = parse_json(lines[0], _header, place=f"{path}, line 1", expected=_EXPECTED, remedy=_REMEDY)
     found: list[Record] = []

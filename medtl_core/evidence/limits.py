@@ -15,14 +15,22 @@ MOST = 0.2
 """More than this share of an arm's trials: it has not converged, or its metric is censored."""
 
 
-def limit_of(rule: Rule, frame: pd.DataFrame, stratum: Stratum) -> str:
+def watched_records(rule: Rule, frame: pd.DataFrame) -> pd.DataFrame:
+    """The records of a rule's study that say whether a trial may decide: what `limit_of` looks at."""
+    metrics = [CONVERGENCE, CENSORED.format(rule.metric)]
+    return frame[(frame["study"] == rule.study) & frame["metric"].isin(metrics)]
+
+
+def limit_of(rule: Rule, watched: pd.DataFrame, stratum: Stratum) -> str:
     """Why the trials of a stratum decide nothing, in words; empty where they do.
 
-    An arm has not converged where its best epoch lies in the last tenth of the budget in more than a fifth of
-    its trials; a metric is censored where more than a fifth of an arm's values are bounds. Trials that record
-    neither are taken as they are.
+    `watched` are the study's `watched_records`. An arm has not converged where its best epoch lies in the
+    last tenth of the budget in more than a fifth of its trials; a metric is censored where more than a fifth
+    of an arm's values are bounds. Trials that record neither are taken as they are.
     """
-    trials = frame[(frame["study"] == rule.study) & frame["key"].isin(stratum.records["key"])]
+    if watched.empty:
+        return ""
+    trials = watched[watched["key"].isin(stratum.records["key"])]
     late = _share_by_arm(trials, CONVERGENCE, LAST_TENTH)
     bounds = _share_by_arm(trials, CENSORED.format(rule.metric), 0.5)
     reasons = [

@@ -80,9 +80,10 @@ class Selection:
     def per_seed(self, part: pd.DataFrame, arm: str) -> tuple[dict[int, float], str]:
         """An arm's value for each seed, averaged over `averaged` alone, and what is missing in words."""
         mine = part[part["arm"] == arm]
-        cells = mine.groupby("seed", sort=True)["value"]
         if not self.averaged:
-            return {int(str(seed)): float(values.iloc[0]) for seed, values in cells}, ""
+            values = zip(mine["seed"].tolist(), mine["value"].tolist(), strict=True)
+            return {int(seed): float(value) for seed, value in sorted(values)}, ""
+        cells = mine.groupby("seed", sort=True)["value"]
         wanted = len(part[self.averaged].drop_duplicates())
         whole = {int(str(s)): float(v.mean()) for s, v in cells if len(v) == wanted}
         lacking = sorted({int(seed) for seed in mine["seed"]} - set(whole))
@@ -147,10 +148,10 @@ def pair_summaries(selection: Selection, pairs: Sequence[tuple[str, str]]) -> li
     """Treatment - control within each seed, for each group and pair; what could not be paired is said."""
     found = []
     for group, part in selection.groups():
+        by_arm = {arm: selection.per_seed(part, arm) for pair in pairs for arm in pair}
         for treatment, control in pairs:
             names = [words(arm, selection.labels) for arm in (treatment, control)]
-            treated, first = selection.per_seed(part, treatment)
-            compared, second = selection.per_seed(part, control)
+            (treated, first), (compared, second) = by_arm[treatment], by_arm[control]
             seeds = sorted(treated.keys() & compared.keys())
             values = {seed: treated[seed] - compared[seed] for seed in seeds}
             a, b = [treated[seed] for seed in seeds], [compared[seed] for seed in seeds]

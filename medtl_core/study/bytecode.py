@@ -48,7 +48,8 @@ def _instructions(code: CodeType) -> Iterator[list[dis.Instruction]]:
             yield from _instructions(constant)
 
 
-def global_chains(code: CodeType) -> set[tuple[str, ...]]:
+@functools.lru_cache(maxsize=4096)
+def global_chains(code: CodeType) -> frozenset[tuple[str, ...]]:
     """Each global or enclosed name that code loads, with the attributes that are taken of it.
 
     A local variable that an inner function or comprehension uses is neither, whatever else has its name.
@@ -62,10 +63,11 @@ def global_chains(code: CodeType) -> set[tuple[str, ...]]:
                 while instructions[i + len(chain)].opname in ("LOAD_ATTR", "LOAD_METHOD"):
                     chain.append(instructions[i + len(chain)].argval)
                 chains.add(tuple(chain))
-    return chains
+    return frozenset(chains)
 
 
-def imports(code: CodeType) -> set[Place]:
+@functools.lru_cache(maxsize=4096)
+def imports(code: CodeType) -> frozenset[Place]:
     """Modules that code imports itself, with each name that it takes of them."""
     found = set()
     for instructions in _instructions(code):
@@ -77,4 +79,4 @@ def imports(code: CodeType) -> set[Place]:
                     found.add((module, EVERYTHING))
             elif instruction.opname == "IMPORT_FROM":
                 found.add((module, instruction.argval))
-    return found
+    return frozenset(found)

@@ -183,7 +183,7 @@ class _Walk:
             else:
                 self._installed(module, name)
 
-    def _use(self, name: str, value: Any, chains: set[tuple[str, ...]], function: FunctionType) -> None:
+    def _use(self, name: str, value: Any, chains: frozenset[tuple[str, ...]], function: FunctionType) -> None:
         """Add what a name means; of a module of this package just the attributes that are taken of it."""
         self._text("name", name)
         if not isinstance(value, ModuleType) or value.__name__.partition(".")[0] != PACKAGE.name:

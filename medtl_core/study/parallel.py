@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
+from threadpoolctl import ThreadpoolController
 
 from medtl_core import settings
 from medtl_core.inputs import noting
@@ -50,16 +51,23 @@ def execute(
 ) -> Iterator[tuple[Task, str]]:
     """Run `tasks` and keep what they measured in `folder`; each is given back with its key, in any order.
 
-    With several workers each process gets an equal share of this process's threads, and the environment's
-    `MEDTL_` variables as they are now; it refuses to run if its source of the package is not that which the
-    trial reached here. What a trial raises is passed on, with a note that names arm, seed and factors.
+    In this process a trial's NumPy and SciPy run on one thread: PyTorch has threads of its own, and two pools
+    on the same cores wait for each other. With several workers each process gets an equal share of this
+    process's threads, and the environment's `MEDTL_` variables as they are now; it refuses to run if its
+    source of the package is not that which the trial reached here. What a trial raises is passed on, with a
+    note that names arm, seed and factors.
     """
     uses_torch = "torch" in reached.versions
     if uses_torch:
         import torch  # noqa: F401 - a process that has imported it seeds it, too
     if workers == 1 or len(tasks) < 2:
+        import scipy.linalg  # noqa: F401 - the controller knows the libraries that are loaded by now
+
+        libraries = ThreadpoolController()
         for task in tasks:
-            yield task, _perform(trial, task, folder)
+            with libraries.limit(limits=1, user_api="blas"):
+                key = _perform(trial, task, folder)
+            yield task, key
         return
     threads = max(1, _threads() // workers)
     surroundings = _Surroundings(

@@ -93,6 +93,16 @@ def test_records_come_back_at_six_digits(run, register, tmp_path):
     assert kept.predictions(after[0].key) is None
 
 
+def test_a_study_that_has_changed_is_read_again(run, register, tmp_path):
+    kept = read_kept(keep_run(run, tmp_path / "kept", register=register))
+    before = kept.all()
+    before.clear()  # a list of its own
+    (study,) = (kept.root / "records").glob("*/*.jsonl")
+    header, *trials = study.read_text().splitlines(keepends=True)
+    study.write_text("".join([header, *trials[:-1]]))
+    assert len(kept.all()) == 120 - len(json.loads(trials[-1])["metrics"])
+
+
 def test_it_is_small_text_without_names_of_this_machine(run, register, tmp_path):
     folder = keep_run(run, tmp_path / "kept", register=register)
     texts = [p.read_text() for p in folder.rglob("*") if p.is_file()]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.record_store import RecordStore
@@ -135,6 +136,21 @@ def test_workers_give_the_same_records(folders, monkeypatch, four_threads):
     assert len(processes) == 2
     assert str(os.getpid()) not in processes
     assert {line[4] for line in lines} == {"2"}  # half of four threads each
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def counting_threads(arm: str, seed: int) -> dict[str, float]:
+    return {"auroc": float(max(blas_threads()))}
+
+
+def test_a_trial_in_this_process_has_one_thread_for_numpy_and_gives_the_others_back(folders):
+    with threadpool_limits(limits=2, user_api="blas"):
+        found = study(trial=counting_threads, factors={}, arms=["full"], n_test=4).run(progress=False)
+        assert blas_threads() == {2}
+    assert set(found["value"]) == {1.0}
 
 
 def failing(arm: str, seed: int) -> dict[str, float]:

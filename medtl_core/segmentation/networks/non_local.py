@@ -1,7 +1,7 @@
 """Non-local attention (Wang et al. 2018): every position looks at every other one."""
 
-import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from medtl_core.segmentation.networks.layers import convolution
 
@@ -11,8 +11,8 @@ class NonLocalAttention(nn.Module):
 
     theta, phi and g halve the channels, W restores them: 4 convolutions of kernel 1, for C channels
     2 C^2 + 5 C / 2 weights. The paper starts W at 0, so that the block begins as the identity; here W starts
-    at random, so that an untrained block can be compared with an untrained gate. Memory grows with
-    the square of the number of positions.
+    at random, so that an untrained block can be compared with an untrained gate. Time grows with the
+    square of the number of positions.
     """
 
     def __init__(self, channels: int, spatial: int) -> None:
@@ -23,8 +23,11 @@ class NonLocalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, C, *size) of the same shape."""
-        query, key, value = (part(x).flatten(2) for part in (self.theta, self.phi, self.g))
-        weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)
-        y = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
-        out: Tensor = x + self.w(y)
+        query, key, value = (
+            part(x).flatten(2).transpose(1, 2).unsqueeze(1).contiguous()
+            for part in (self.theta, self.phi, self.g)
+        )
+        # Without contiguous memory PyTorch takes the slow path that holds all pairs of positions.
+        attended = scaled_dot_product_attention(query, key, value, scale=1.0)
+        out: Tensor = x + self.w(attended.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:]))
         return out
