@@ -149,7 +149,8 @@ if image_size % 4 or len(cycle) != 2:
 device = study.select_device()
 study.seed_everything(0)
 SEEDS = range(first_seed, first_seed + seeds)
-print(f"{', '.join(studies) or 'no study'} on {dataset} at {image_size} px, {seeds} seeds, on {device}.")
+many = "one seed" if seeds == 1 else f"{seeds} seeds"
+print(f"{', '.join(studies) or 'no study'} on {dataset} at {image_size} px, {many}, on {device}.")
 
 # %% [markdown]
 # ## The data
@@ -885,20 +886,6 @@ gans.film(gans.kept.load("cyclegan").film)
 
 
 # %% tags=["nbval-ignore-output"]
-def cycle_networks(channels: int, seed: int) -> gans.loops.CycleGAN:
-    g, f = (
-        gans.networks.ResNetGenerator(inputs=channels, outputs=channels, seed=seed + k, width=8, blocks=2)
-        for k in (0, 1)
-    )
-    d_x, d_y = (
-        gans.networks.PatchDiscriminator(
-            channels=channels, seed=seed + k, layers=PATCHES, width=16, norm="instance"
-        )
-        for k in (2, 3)
-    )
-    return gans.loops.CycleGAN(g, f, d_x, d_y)
-
-
 def cycle_config(weight: float) -> gans.loops.CycleConfig:
     return gans.loops.CycleConfig(steps=translation_steps, learning_rate=0.001, cycle_weight=weight)
 
@@ -920,7 +907,11 @@ def partner_errors(seed: int) -> dict:
         order[500:],
     )
     trained = gans.loops.train_cyclegan(
-        cycle_networks(1, seed), scans(0, x_part), scans(1, y_part), cycle_config(10.0), seed=seed
+        gans.cycle_networks(1, seed=seed, layers=PATCHES),
+        scans(0, x_part),
+        scans(1, y_part),
+        cycle_config(10.0),
+        seed=seed,
     ).generator
     x, y = scans(0, held), scans(1, held)
     return {
@@ -961,9 +952,12 @@ def cycle_trial(arm: str, seed: int) -> dict:
     """Round trip and change of held-out images of X, in both directions averaged, values 0 to 1."""
     weight = float(arm.split("_")[1])
     trained = gans.loops.train_cyclegan(
-        cycle_networks(SIDES[0][0].channels, seed), side(0, "train", seed), side(1, "train", seed),
-        cycle_config(weight), seed=seed,
-    ).generator  # fmt: skip
+        gans.cycle_networks(SIDES[0][0].channels, seed=seed, layers=PATCHES),
+        side(0, "train", seed),
+        side(1, "train", seed),
+        cycle_config(weight),
+        seed=seed,
+    ).generator
     trips, changes = [], []
     for which, (there, back) in enumerate(((trained.g, trained.f), (trained.f, trained.g))):
         x = side(which, "held", seed)
@@ -1034,7 +1028,7 @@ def moved_lesions(arm: str, seed: int) -> dict:
     """Training images with lesions removed and added, and the change inside and outside the lesions of held-out ones."""
     found, masks, _ = lesion_part("train", seed)
     x, y = values(found)[found.labels == 1], values(found)[found.labels == 0]
-    plain = cycle_networks(LESIONS.channels, seed)
+    plain = gans.cycle_networks(LESIONS.channels, seed=seed, layers=PATCHES)
     if arm == "plain_cycle":
         trained = gans.loops.train_cyclegan(plain, x, y, cycle_config(10.0), seed=seed).generator
         remove, add = (partial(gans.loops.translate, net) for net in (trained.g, trained.f))

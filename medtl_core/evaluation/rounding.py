@@ -14,6 +14,11 @@ def decimals_for(half_width: float, bounded: bool) -> int:
     return min(max(fewest, math.ceil(-math.log10(half_width))), 4)
 
 
+def counted(count: int, thing: str) -> str:
+    """`one seed`, `3 seeds`, `no seeds`: a count and what is counted, which takes an s."""
+    return {0: f"no {thing}s", 1: f"one {thing}"}.get(count, f"{count} {thing}s")
+
+
 def number(value: float, decimals: int = 2, sign: bool = False) -> str:
     """A number for a reader: .93 without its zero, 1,024 with a comma, a true minus, and no minus zero."""
     text = f"{abs(value):,.{0 if abs(value) >= 1000 else decimals}f}"

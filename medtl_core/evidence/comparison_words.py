@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from medtl_core.evaluation.metric_words import metric_in_words, range_of
-from medtl_core.evaluation.rounding import decimals_for, number
+from medtl_core.evaluation.rounding import counted, decimals_for, number
 from medtl_core.evidence.pairing import level_name
 from medtl_core.evidence.rule import Rule
 from medtl_core.evidence.rule_verdict import DatasetVerdict, RuleVerdict, StratumVerdict
@@ -91,7 +91,7 @@ def _level(factor: str, level: object, words: Mapping[str, str]) -> str:
 
 
 def _basis(estimate: Estimate) -> str:
-    seeds = f"{estimate.seeds} seeds"
+    seeds = counted(estimate.seeds, "seed")
     if estimate.cases is False and estimate.n_test:
         return f"{seeds}, on these {estimate.n_test} test images"
     return f"{seeds}, {estimate.n_test} test images" if estimate.cases and estimate.n_test else seeds

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from medtl_core.evaluation.rounding import counted
 from medtl_core.evaluation.statistics import Size
 from medtl_core.evidence.pairing import stratum_name
 from medtl_core.evidence.reading import Measured
@@ -95,7 +96,7 @@ def _reason(datasets: Mapping[str, DatasetVerdict], deciding: Mapping[str, Verdi
 def _stratum(rule: Rule, estimate: Estimate, factor: int) -> StratumVerdict:
     word, reason, p, detectable = _word(rule, estimate, factor)
     if estimate.excluded:
-        reason += f"; {estimate.excluded} seeds excluded, unpaired or incomplete"
+        reason += f"; {counted(estimate.excluded, 'seed')} excluded, unpaired or incomplete"
     if estimate.note:
         reason += f"; {estimate.note}"
     needed = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from medtl_core.evaluation.rounding import number
+from medtl_core.evaluation.rounding import counted, number
 from medtl_core.evidence.comparison_words import (
     data_set_in_words,
     estimate_in_words,
@@ -43,7 +43,7 @@ def sentence_of(verdict: EntryVerdict, words: Mapping[str, str]) -> str:
     broken = [r for r in primary if not kind_of(r.rule).tests and r.verdict == "contradicted"]
     found += [f"broken: {r.rule.hypothesis}" for r in broken]
     if len(found) > MOST_RULES:
-        found = [*found[:MOST_RULES], f"and {len(found) - MOST_RULES} more comparisons"]
+        found = [*found[:MOST_RULES], f"and {counted(len(found) - MOST_RULES, 'more comparison')}"]
     return ". ".join(_capital(text) for text in [*found, *_meaning(verdict, tested, words)]) + "."
 
 
@@ -63,7 +63,7 @@ def _finding(result: RuleVerdict, words: Mapping[str, str]) -> str:
     if not places:
         return ""
     told = [estimate_in_words(result, dataset, judged, words) for dataset, judged in places[:MOST_PLACES]]
-    more = f"; and at {len(places) - MOST_PLACES} more places" if len(places) > MOST_PLACES else ""
+    more = f"; and at {counted(len(places) - MOST_PLACES, 'more place')}" if len(places) > MOST_PLACES else ""
     return f"{subject_in_words(result.rule, words)}: {'; '.join(told)}{more}"
 
 

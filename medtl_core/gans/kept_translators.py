@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from medtl_core.data.phantoms.phantoms import SPECS, draw
 from medtl_core.gans import loops, networks
+from medtl_core.gans.cyclegan_networks import cycle_networks
 from medtl_core.gans.kept_recipe import SEED, SIZE, Film, Recipe, filming, grey, look
 from medtl_core.gans.phantom_pairs import paired_scanners, with_and_without_lesion
 from medtl_core.training.prediction import evaluation_mode
@@ -44,11 +45,7 @@ def redraw_pix2pix(generator: nn.Module, film: Film) -> Film:
 
 
 def _cycle_networks() -> loops.CycleGAN:
-    g, f = (networks.ResNetGenerator(inputs=1, outputs=1, seed=k, width=6, blocks=2) for k in (0, 1))
-    d_x, d_y = (
-        networks.PatchDiscriminator(channels=1, seed=k, layers=1, width=16, norm="instance") for k in (2, 3)
-    )
-    return loops.CycleGAN(g, f, d_x, d_y)
+    return cycle_networks(1, seed=0, width=6, layers=1)
 
 
 def two_ways() -> nn.Module:

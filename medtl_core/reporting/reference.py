@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from medtl_core.evaluation.rounding import counted
 from medtl_core.evidence.record import to_frame
 from medtl_core.evidence.reference_run import read_kept
 from medtl_core.reporting.curves import plot_curves
@@ -103,8 +104,7 @@ def side_by_side(
 
 def heading(name: str, records: pd.DataFrame, labels: dict[str, str] | None = None) -> str:
     """`this run: phantoms basic, 3 seeds`: whose records, of which data sets, and how many seeds."""
-    seeds = records["seed"].nunique()
-    parts = [*places_in_words(records, labels), f"{seeds} seed{'' if seeds == 1 else 's'}"]
+    parts = [*places_in_words(records, labels), counted(records["seed"].nunique(), "seed")]
     return f"{name}: {', '.join(parts)}"
 
 

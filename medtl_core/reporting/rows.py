@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from medtl_core.evaluation.rounding import decimals_for, number
+from medtl_core.evaluation.rounding import counted, decimals_for, number
 from medtl_core.reporting.places import PLACE
 from medtl_core.reporting.style import QUIET, words
 from medtl_core.reporting.summaries import Summary
@@ -129,11 +129,9 @@ def group_in_words(group: dict[str, Any], labels: dict[str, str] | None = None) 
 def seeds_in_words(summaries: Sequence[Summary]) -> str:
     """How many seeds are behind: `5 seeds`, `5 to 10 seeds`, `one seed`."""
     counts = sorted({len(s.values) for s in summaries if s.values})
-    if not counts:
-        return "no seeds"
-    if counts == [1]:
-        return "one seed"
-    return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    if len(counts) > 1:
+        return f"{counts[0]} to {counts[-1]} seeds"
+    return counted(counts[0] if counts else 0, "seed")
 
 
 def what_is_shown(summaries: Sequence[Summary]) -> str:

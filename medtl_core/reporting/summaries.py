@@ -16,6 +16,7 @@ from medtl_core.reporting.style import words
 
 Records: TypeAlias = pd.DataFrame | Iterable[Record]
 
+_NOTHING: tuple[dict[int, float], str] = ({}, "")
 _NEEDED = ("arm", "seed", "metric", "value")
 
 
@@ -77,20 +78,19 @@ class Selection:
         for levels, part in self.frame.groupby(self.by, sort=False, dropna=False):
             yield dict(zip(self.by, levels, strict=True)), part
 
-    def per_seed(self, part: pd.DataFrame, arm: str) -> tuple[dict[int, float], str]:
-        """An arm's value for each seed, averaged over `averaged` alone, and what is missing in words."""
-        mine = part[part["arm"] == arm]
-        if not self.averaged:
-            values = zip(mine["seed"].tolist(), mine["value"].tolist(), strict=True)
-            return {int(seed): float(value) for seed, value in sorted(values)}, ""
-        cells = mine.groupby("seed", sort=True)["value"]
-        wanted = len(part[self.averaged].drop_duplicates())
-        whole = {int(str(s)): float(v.mean()) for s, v in cells if len(v) == wanted}
-        lacking = sorted({int(seed) for seed in mine["seed"]} - set(whole))
-        return (
-            whole,
-            f"{_seeds(lacking)} left out: not every {' and '.join(self.averaged)}" if lacking else "",
-        )
+    def by_arm(self, part: pd.DataFrame) -> dict[str, tuple[dict[int, float], str]]:
+        """For each arm its value by seed, averaged over `averaged` alone, and in words what is missing."""
+        seeds: dict[str, dict[int, list[float]]] = {}
+        for arm, seed, value in sorted(zip(part["arm"], part["seed"], part["value"], strict=True)):
+            seeds.setdefault(arm, {}).setdefault(int(seed), []).append(float(value))
+        wanted = len(part[self.averaged].drop_duplicates()) if self.averaged else 1
+        found = {}
+        for arm, cells in seeds.items():
+            whole = {seed: sum(values) / wanted for seed, values in cells.items() if len(values) == wanted}
+            lacking = sorted(cells.keys() - whole.keys())
+            note = f"{_seeds(lacking)} left out: not every {' and '.join(self.averaged)}" if lacking else ""
+            found[arm] = (whole, note)
+        return found
 
 
 def select(
@@ -137,8 +137,9 @@ def arm_summaries(selection: Selection, arms: Sequence[str] | None = None) -> li
     """A summary for each group and arm. Arms that are named get one in each group, measured or not."""
     found = []
     for group, part in selection.groups():
+        by_arm = selection.by_arm(part)
         for arm in arms if arms is not None else dict.fromkeys(part["arm"]):
-            values, note = selection.per_seed(part, arm)
+            values, note = by_arm.get(arm, _NOTHING)
             interval = mean_t(list(values.values())) if len(values) > 1 else None
             found.append(Summary(group, (arm,), values, interval, note or _how_many(values, "not measured")))
     return found
@@ -148,10 +149,11 @@ def pair_summaries(selection: Selection, pairs: Sequence[tuple[str, str]]) -> li
     """Treatment - control within each seed, for each group and pair; what could not be paired is said."""
     found = []
     for group, part in selection.groups():
-        by_arm = {arm: selection.per_seed(part, arm) for pair in pairs for arm in pair}
+        by_arm = selection.by_arm(part)
         for treatment, control in pairs:
             names = [words(arm, selection.labels) for arm in (treatment, control)]
-            (treated, first), (compared, second) = by_arm[treatment], by_arm[control]
+            treated, first = by_arm.get(treatment, _NOTHING)
+            compared, second = by_arm.get(control, _NOTHING)
             seeds = sorted(treated.keys() & compared.keys())
             values = {seed: treated[seed] - compared[seed] for seed in seeds}
             a, b = [treated[seed] for seed in seeds], [compared[seed] for seed in seeds]

@@ -71,6 +71,8 @@ def _execute(
             language="python",
             progress_bar=False,
             execution_timeout=task.timeout,
+            # What cells have written is on disk by now, and Python takes seconds to take PyTorch apart.
+            shutdown_kernel="immediate",
             kernel_manager_class=kernel_manager(
                 environment, task.source.parent, task.scratch, stderr, watch.started
             ),

@@ -5,14 +5,15 @@ import io
 
 from PIL import Image
 
-COLOURS, OF_A_PLOT = 256, 48
+COLOURS, OF_A_PLOT = 256, 64
 PAPER = 0.4  # share of white pixels from which a picture is a plot and not an image
 
 
 def compact_png(encoded: str) -> str:
-    """A PNG (base64) with a palette of at most 256 colours, 48 for a plot, if that is smaller; else as it is.
+    """A PNG (base64) with a palette of at most 256 colours, 64 for a plot, if that is smaller; else as it is.
 
-    Plots have few colours and phantoms are grey, so that a palette loses next to nothing.
+    Plots have few colours and phantoms are grey, so that a palette loses next to nothing. That of a plot
+    covers all colours however few pixels they have: a small dot tells by its colour which arm it is of.
     """
     content = base64.b64decode(encoded)
     with Image.open(io.BytesIO(content)) as picture:
@@ -20,8 +21,10 @@ def compact_png(encoded: str) -> str:
         flat = Image.new("RGB", picture.size, "white")
         flat.paste(picture, mask=picture.getchannel("A") if picture.mode == "RGBA" else None)
     white = flat.convert("L").histogram()[255] / (flat.width * flat.height)
-    colours = OF_A_PLOT if white >= PAPER else COLOURS
-    palette = flat.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    colours, method = (
+        (OF_A_PLOT, Image.Quantize.MAXCOVERAGE) if white >= PAPER else (COLOURS, Image.Quantize.MEDIANCUT)
+    )
+    palette = flat.quantize(colours, method=method, dither=Image.Dither.NONE)
     out = io.BytesIO()
     palette.save(out, "PNG", optimize=True, **({"dpi": dpi} if dpi else {}))
     if out.tell() >= len(content):

@@ -27,7 +27,8 @@ class TranslationConfig:
 
     The discriminators learn at `discriminator_rate` times the translator's rate; the paper has twice. In
     a few hundred steps, the weight of 10 for reconstruction and cycle lets the translator keep the order of
-    greys where the target reverses it; with a weight of 1 less of that order is left.
+    greys where the target reverses it; with a weight of 1 less of that order is left. Lower the weight of the
+    style with them: its term is 0 for style codes of 0, which weak terms of reconstruction do not prevent.
     """
 
     steps: int = 500

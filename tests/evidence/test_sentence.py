@@ -80,6 +80,20 @@ def test_domains_of_one_data_set_are_told_apart(said, claim, rule, pairs, exactl
     assert "on breast ultrasound (5 seeds)" in said(claim(rule()), found[0])
 
 
+@pytest.mark.parametrize(
+    ("places", "end"),
+    [
+        (4, "on place 3 (5 seeds)."),
+        (5, "on place 3 (5 seeds); and at one more place."),
+        (7, "on place 3 (5 seeds); and at 3 more places."),
+    ],
+)
+def test_four_places_are_told_and_the_others_counted(said, claim, rule, pairs, exactly, places, end):
+    scope = [f"place {k}" for k in range(places)]
+    found = [pairs(exactly(0.1, 0.01), dataset=name) for name in scope]
+    assert said(claim(rule(), scope=scope), *found).split(" This supports")[0].endswith(end)
+
+
 def test_the_strong_reading_and_the_reason_why_it_is_open(said, claim, rule, pairs, exactly):
     both = claim(rule(reading="weak"), rule(reading="strong", margin=0.5), strong_word="prevents")
     assert said(both, pairs(exactly(0.1, 0.01))).endswith("Its strong reading ('prevents') is not supported.")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from medtl_core.errors import MedtlError
-from medtl_core.gans import networks
+from medtl_core.gans import cycle_networks, networks
 from medtl_core.gans.networks.convolutional import halvings
 from medtl_core.gans.networks.starting_weights import require_size
 
@@ -175,3 +175,15 @@ def test_networks_refuse_what_they_cannot_be():
         networks.ConditionalGenerator(size=32, channels=1, classes=1, seed=0)
     with pytest.raises(MedtlError, match="width is 0, expected at least 1"):
         networks.ResNetGenerator(inputs=1, outputs=1, width=0, seed=0)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_cycle_has_four_networks_with_starts_of_their_own(layers):
+    both = cycle_networks(3, seed=5, layers=layers)
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    alone = networks.ResNetGenerator(inputs=3, outputs=3, width=8, blocks=2, seed=5)
+    judge = networks.PatchDiscriminator(channels=3, layers=layers, width=16, norm="instance", seed=7)
+    assert torch.equal(both.g(x), alone(x))
+    assert torch.equal(both.d_x(x), judge(x))
+    assert not torch.equal(both.g(x), both.f(x))
+    assert not torch.equal(both.d_x(x), both.d_y(x))

@@ -163,7 +163,7 @@ def test_heading_of_one_seed_and_of_domains(record):
     from medtl_core.evidence.record import to_frame
 
     assert heading("this run", to_frame([record(source_domain="a", target_domain="b")])) == (
-        "this run: breastmnist (a → b), 1 seed"
+        "this run: breastmnist (a → b), one seed"
     )
 
 

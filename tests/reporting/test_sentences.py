@@ -108,7 +108,7 @@ def test_this_run_and_the_reference(frame, pairs, exactly, monkeypatch):
         difference_sentence, mine, "full", "scratch", "auroc", notebook="n", study="s", labels=LABELS
     )
     first, second = text.split("\n\n")
-    assert first.startswith("**This run: phantoms basic, 1 seed.** In the one seed measured,")
+    assert first.startswith("**This run: phantoms basic, one seed.** In the one seed measured,")
     assert second.startswith("**Reference: breastmnist, 5 seeds.** Fine-tuning reached an AUROC .13 higher")
 
 

@@ -30,11 +30,12 @@ def test_grey_noise_keeps_its_levels_and_shrinks():
 
 
 def test_transparent_ground_becomes_white():
-    pixels = np.zeros((20, 20, 4), np.uint8)
-    pixels[5:10, 5:10] = (200, 0, 0, 255)
+    pixels = np.zeros((100, 100, 4), np.uint8)
+    pixels[30:70, 30:70] = (200, 0, 0, 255)
+    pixels[40:60, 40:60, :3] = np.random.default_rng(0).integers(0, 256, (20, 20, 1))
     picture = decoded(compact_png(encoded(pixels)))
     assert picture[0, 0].tolist() == [255, 255, 255]
-    assert picture[6, 6].tolist() == [200, 0, 0]
+    assert picture[32, 32].tolist() == [200, 0, 0]
 
 
 def test_a_picture_that_would_not_shrink_stays_as_it_is():
@@ -44,8 +45,22 @@ def test_a_picture_that_would_not_shrink_stays_as_it_is():
 
 def test_a_plot_gets_a_smaller_palette_and_keeps_its_look():
     fade = np.full((200, 256, 3), 255, np.uint8)
-    fade[:20, :, 1:] = np.arange(256)[None, :, None]  # a tenth of the picture, in every shade of red
+    shades = np.random.default_rng(0).integers(
+        0, 256, (20, 256, 1)
+    )  # a tenth of the picture, every shade of red
+    fade[:20, :, 1:] = shades
     picture = decoded(compact_png(encoded(fade)))
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) <= 48
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) <= 64
     assert (picture[30:] == 255).all()
     assert np.abs(picture.astype(int) - fade).max() <= 8
+
+
+def test_small_dots_of_a_plot_keep_their_colours():
+    plot = np.full((300, 300, 3), 255, np.uint8)
+    plot[:60, :256] = np.arange(256)[None, :, None]  # labels with their grey edges, most of what is not white
+    dots = {(200 + 4 * k, 20 * k): (20 + 30 * k, 180 - 20 * k, 90 + 15 * k) for k in range(8)}
+    for (down, across), colour in dots.items():
+        plot[down : down + 3, across : across + 3] = colour
+    picture = decoded(compact_png(encoded(plot))).astype(int)
+    for place, colour in dots.items():
+        assert np.abs(picture[place] - colour).max() <= 8

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from medtl_core.evaluation.rounding import counted
 from medtl_core.evaluation.statistics import Interval
 from medtl_core.evidence.conjunction import p_of
 from medtl_core.evidence.pairing import paired_effects, select, strata, stratum_name
@@ -72,7 +73,7 @@ class Heterogeneity(RuleKind):
 
 def _test(rule: Rule, groups: dict[str, NDArray[np.float64]]) -> tuple[float, str]:
     if len(groups) < 2:
-        return 1.0, f"{len(groups)} data sets with at least {rule.min_seeds} seeds, 2 needed"
+        return 1.0, f"{counted(len(groups), 'data set')} with at least {rule.min_seeds} seeds, 2 needed"
     p_value = permutation_p(list(groups.values()))
     means = ", ".join(f"{name} {values.mean():.3g}" for name, values in groups.items())
     return p_value, f"means {means}; permutation test over data sets, p = {p_value:.2g}"

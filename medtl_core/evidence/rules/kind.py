@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medtl_core.evaluation.rounding import counted
 from medtl_core.evaluation.statistics import Interval, Size, detectable_margin, mean_t, size_needed
 from medtl_core.evidence.case_resampling import CaseIntervals, Contrast, Summary
 from medtl_core.evidence.conjunction import p_of, p_of_failure
@@ -67,7 +68,7 @@ class RuleKind(ABC):
         if over_seeds.sd == 0.0:
             p_values, note = None, f"all {seeds} seeds agree, which is no test"
         elif seeds < rule.min_seeds:
-            p_values, note = None, f"{seeds} seeds, at least {rule.min_seeds} needed"
+            p_values, note = None, f"{counted(seeds, 'seed')}, at least {rule.min_seeds} needed"
         return Estimate.of(stratum, widest, seeds, excluded, p_values=p_values, cases=with_cases, note=note)
 
     def summary(self, rule: Rule, effects: Effects) -> tuple[Summary | None, str]:

@@ -70,9 +70,9 @@ def test_a_planted_difference_is_supported_and_names_the_means(judge):
     ("values", "reason"),
     [
         ({"a": [0, 1, 2, 1, 0], "b": [1, 0, 2, 0, 1]}, "permutation test"),
-        ({"a": [0, 0, 0, 0, 0]}, "1 data sets"),
-        ({"a": [0, 0, 0, 0, 0], "b": [3, 3, 3]}, "1 data sets"),
-        ({"a": [0, 0, 0, 0, 0], "phantoms": [3, 3, 3, 3, 3]}, "1 data sets"),
+        ({"a": [0, 0, 0, 0, 0]}, "one data set with"),
+        ({"a": [0, 0, 0, 0, 0], "b": [3, 3, 3]}, "one data set with"),
+        ({"a": [0, 0, 0, 0, 0], "phantoms": [3, 3, 3, 3, 3]}, "one data set with"),
     ],
 )
 def test_too_little_stays_inconclusive(judge, values, reason):
