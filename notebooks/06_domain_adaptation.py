@@ -1758,10 +1758,10 @@ translators(masks_found, "levels_of_segmentation", ["translated"], ["shift"])
 # second modality a **stated transform simulates**. Both count as **synthetic**: they show the method at work and are no
 # evidence about patients. What the authors report on tumours and cochleae (C076) stays with the literature.
 #
-# With the paper's weights of reconstruction and cycle, a few hundred steps left bright tissue bright. So both have a
-# tenth of it here, and so has the style term. That term asks for the same code before and after a translation, and
-# codes that shrink to nothing answer it best: at full weight, six styles were six times the same. The second table
-# says, seed by seed, by how many grey levels two styles differ. On frozen features, translated slices lie about as far
+# With the paper's weights of reconstruction and cycle, a few hundred steps left bright tissue bright. So both are a
+# tenth of the paper's here, and so is the weight of the style. Its term asks for the same code before and after a
+# translation, and codes that shrink to nothing answer it best: at full weight, six styles were six times the same. The
+# second table says, seed by seed, by how many grey levels two styles differ. On frozen features, translated slices lie about as far
 # from the target as before, and a network that learns on them finds the target's structures all the same: such a
 # distance is no judge of a translation either.
 #
@@ -2013,7 +2013,7 @@ show.in_both_runs(show.difference_sentence, reach, "quad", "plain", "far_gradien
 # "Amplifies the relations between widely separated features" is a fair description of that reach. Whether reach turns
 # into better masks is another question. All four networks train on the volumes in six styles; gates stand behind each
 # double convolution, non-local attention only at the deepest level, since its cost grows with the square of the
-# number of voxels.
+# number of voxels. In the reference they train twice as long as the networks above.
 
 # %% tags=["nbval-ignore-output"]
 gated = run_if("gates", volume_trial, gates, VOLUMES, n_test=0)
@@ -2023,8 +2023,8 @@ convergence(gated, "gates", None)
 # %% [markdown]
 # ## Verdicts
 #
-# First what the reference run says about each statement, in a sentence. Then the rules of the register, applied to
-# the records that this run directory holds. Phantoms show how a method works; they are never evidence about medical
+# First what the reference says about each statement. Then the rules of the register, applied to the records of this
+# run. Phantoms show how a method works; they are never evidence about medical
 # images. Fewer than five seeds never make a verdict.
 
 # %% tags=["nbval-ignore-output"]
@@ -2055,8 +2055,8 @@ show.notebook_verdicts(NOTEBOOK)
 #
 # ## Exercises
 #
-# Each exercise has a check that says what it found and why an answer may be wrong. Set the answer, run the cell, and
-# compare with the solution below it.
+# Set the answer and run the cell: its check says what it found and why an answer may be wrong. Then compare with the
+# solution below it.
 #
 # **1. The weight of a class.** Two age groups. In the source a share `s` of the patients is old, in the target a share
 # `t`. Which importance weight does an *old* patient of the source get?
