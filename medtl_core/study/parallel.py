@@ -1,13 +1,17 @@
-"""Carrying out the trials of a study: one by one, or in worker processes with their share of threads."""
+"""Carrying out the trials of a study: in this process, and in workers once there is enough left for them."""
 
 import ctypes
 import gc
 import linecache
+import math
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import joblib
@@ -24,6 +28,7 @@ from medtl_core.study.source_closure import package_source
 from medtl_core.study.trial import FinishedTrial, Task, checked_outcome, keep_trial
 
 _SHORT_TRIAL_S = 0.5  # what takes less frees little, and giving memory back takes a tenth of a second
+_START_S = 8  # about what workers take to import what this process has imported, PyTorch above all
 
 
 @dataclass(frozen=True)
@@ -51,46 +56,77 @@ def execute(
 ) -> Iterator[tuple[Task, str]]:
     """Run `tasks` and keep what they measured in `folder`; each is given back with its key, in any order.
 
-    In this process a trial's NumPy and SciPy run on one thread: PyTorch has threads of its own, and two pools
-    on the same cores wait for each other. With several workers each process gets an equal share of this
-    process's threads, and the environment's `MEDTL_` variables as they are now; it refuses to run if its
+    This process begins. It hands the rest over to `workers` processes once they would be through sooner,
+    their start included. Wherever a trial runs, PyTorch has an equal share of this process's threads, and
+    NumPy and SciPy have one: two pools on the same cores wait for each other. So a result does not depend on
+    the place. Workers have the environment's `MEDTL_` variables as they are now, and refuse to run if their
     source of the package is not that which the trial reached here. What a trial raises is passed on, with a
     note that names arm, seed and factors.
     """
     uses_torch = "torch" in reached.versions
     if uses_torch:
         import torch  # noqa: F401 - a process that has imported it seeds it, too
-    if workers == 1 or len(tasks) < 2:
-        import scipy.linalg  # noqa: F401 - the controller knows the libraries that are loaded by now
-
-        libraries = ThreadpoolController()
-        for task in tasks:
-            with libraries.limit(limits=1, user_api="blas"):
-                key = _perform(trial, task, folder)
-            yield task, key
-        return
     threads = max(1, _threads() // workers)
-    surroundings = _Surroundings(
-        threads,
-        {**settings.exported(), "MEDTL_DEVICE": device_kind()},
-        {module: package_source().digest(module) for module in reached.closure.modules},
-        uses_torch,
-        os.getpid(),
-        _cells(),
-    )
-    with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
-        parallel = joblib.Parallel(return_as="generator_unordered")
-    pickled = dump_trial(trial)
-    yield from parallel(
-        joblib.delayed(_perform_in_worker)(surroundings, pickled, task, folder) for task in tasks
-    )
+    waiting, spent = deque(tasks), 0.0
+    while waiting and not _workers_are_sooner(spent, len(tasks) - len(waiting), len(waiting), workers):
+        started = time.perf_counter()
+        task = waiting.popleft()
+        with _torch_threads(threads):
+            key = _perform(trial, task, folder)
+        spent += time.perf_counter() - started
+        yield task, key
+    if waiting:
+        surroundings = _Surroundings(
+            threads,
+            {**settings.exported(), "MEDTL_DEVICE": device_kind()},
+            {module: package_source().digest(module) for module in reached.closure.modules},
+            uses_torch,
+            os.getpid(),
+            _cells(),
+        )
+        with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
+            parallel = joblib.Parallel(return_as="generator_unordered")
+        pickled = dump_trial(trial)
+        yield from parallel(
+            joblib.delayed(_perform_in_worker)(surroundings, pickled, task, folder) for task in waiting
+        )
+
+
+def _workers_are_sooner(spent: float, done: int, left: int, workers: int) -> bool:
+    """Whether `left` trials end sooner in workers, if they take as long as the `done` ones took here."""
+    if not done:
+        return False
+    trial_s = spent / done
+    return _START_S + trial_s * math.ceil(left / workers) < trial_s * left
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    """Gives PyTorch `count` threads for the length of a block, in a process that has imported it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    import scipy.linalg  # noqa: F401 - the controller knows the libraries that are loaded by now
+
+    return ThreadpoolController()
 
 
 def _perform(trial: TrialFunction, task: Task, folder: Path) -> str:
     """Run one trial, keep what it measured, and return its key."""
     started = time.perf_counter()
     try:
-        with noting() as inputs, seeded(task.seed):
+        with noting() as inputs, seeded(task.seed), _libraries().limit(limits=1, user_api="blas"):
             outcome = trial(task.arm, task.seed, **task.factors)
     except Exception as error:
         error.add_note(f"in {task.place}")

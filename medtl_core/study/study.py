@@ -112,9 +112,10 @@ class Study:
 
         Finished trials are read from the store (`MEDTL_STORE`); the others run and are kept there one by one,
         so that an interrupted study continues where it stopped. Records go to the run directory
-        (`MEDTL_OUT`). `workers` trials run at a time (default: `MEDTL_WORKERS`, else 1), each in its own
-        process with its share of this process's threads. Rows stand in the order of the grid: factors, then
-        seeds, then arms; columns are the fields of a record, with one column per factor.
+        (`MEDTL_OUT`). Up to `workers` trials run at a time (default: `MEDTL_WORKERS`, else 1), in processes
+        of their own where enough is left to be worth the start of these; each trial has an equal share of
+        this process's threads. Rows stand in the order of the grid: factors, then seeds, then arms; columns
+        are the fields of a record, with one column per factor.
 
         Raises MedtlError for a result that is not finite numbers by name, and for a metric without direction.
         Whatever else a trial raises is passed on, with a note that names arm, seed and factors.

@@ -13,6 +13,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from medtl_core.evidence.record_store import RecordStore
+from medtl_core.study import parallel
 
 SCRIPT = """
 import os, time
@@ -91,7 +92,10 @@ def test_a_killed_study_continues_and_ends_with_the_records_of_an_undisturbed_on
 
 
 @pytest.mark.slow
-def test_a_study_in_notebook_cells_runs_in_workers_and_follows_what_other_cells_define(folders, four_threads):
+def test_a_study_in_notebook_cells_runs_in_workers_and_follows_what_other_cells_define(
+    folders, four_threads, monkeypatch
+):
+    monkeypatch.setattr(parallel, "_START_S", 0)
     shell = InteractiveShell()
     setup, rest = SCRIPT.split("def measure")
     measure, rest = rest.split("def trial")
