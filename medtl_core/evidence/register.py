@@ -21,6 +21,7 @@ class Claim(Strict):
     `strong_word` is the word that makes it stronger than what supports it: such a statement is tested in a
     weak and in a strong reading. `population` is a name from the head; without one it is the head's first.
     `scope` are the data sets that decide; without any they are those that the head gives for the notebook.
+    `proxy` is a clause on what stands in for what in the studies; it ends the entry's sentence.
     """
 
     id: str = Field(min_length=1)
@@ -34,6 +35,7 @@ class Claim(Strict):
     population: str | None = None
     scope: list[str] | None = Field(default=None, min_length=1)
     strong_word: str | None = None
+    proxy: str | None = None
     expected: str | None = None
     source: str | None = None
     correction: str | None = None

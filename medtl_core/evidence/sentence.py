@@ -25,6 +25,7 @@ MEANING: dict[Verdict, str] = {
     "contradicted": "The opposite of the statement is shown",
     "inconclusive": "This leaves the statement open",
 }
+ONE_IS_ENOUGH = "One such case is enough, so this supports the statement"
 
 
 def sentence_of(verdict: EntryVerdict, words: Mapping[str, str]) -> str:
@@ -75,6 +76,8 @@ def _meaning(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[st
         ],
     }
     text = MEANING[verdict.verdict].format(**{key: ", ".join(found) for key, found in names.items()})
+    if verdict.verdict == "supported" and any(map(_rests_on_one_of_several, tested)):
+        text = ONE_IS_ENOUGH
     if verdict.verdict == "supported" and verdict.p_adjusted is not None:
         p = verdict.p_adjusted
         text += f" ({'p < .001' if p < 0.001 else f'p = {number(p, 3)}'} after Holm's correction)"
@@ -87,6 +90,14 @@ def _meaning(verdict: EntryVerdict, tested: list[RuleVerdict], words: Mapping[st
             verdict.strong, f"is {verdict.strong}"
         )
         yield f"its strong reading{strong} {said}"
+    if verdict.claim.proxy:
+        yield verdict.claim.proxy
+
+
+def _rests_on_one_of_several(result: RuleVerdict) -> bool:
+    if not (kind_of(result.rule).one_place_is_enough or result.rule.combine == "any"):
+        return False
+    return sum(len(dataset.strata) for dataset in result.datasets.values() if dataset.decides) > 1
 
 
 def _capital(text: str) -> str:

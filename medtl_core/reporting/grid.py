@@ -1,8 +1,11 @@
 """The figure of many arms in many places: a cell for each, coloured where it differs from a control."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from medtl_core.errors import MedtlError
 from medtl_core.evaluation.metric_words import metric_in_words
@@ -13,7 +16,6 @@ from medtl_core.reporting.summaries import Records, Selection, Summary, arm_summ
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.patches import Rectangle
 
 CELL = (0.95, 0.42)  # inches
 LABEL, HEADING = 1.9, 1.5  # inches for the names of arms, and for headings and the words below
@@ -37,12 +39,16 @@ def plot_grid(
     """A row for each arm, a column for each level of the factor `column`, if any, and of several data sets.
 
     A cell says the mean over seeds and half of its 95 % t-interval. With a `control` it is blue where the arm
-    is better than the control within a seed, red where it is worse, and white where the 95 % interval of the
-    paired difference holds 0; the deeper the colour, the larger the difference. Errors as
+    is better than the control within a seed, orange where it is worse, and white where the 95 % interval of
+    the paired difference holds 0; the deeper the colour, the larger the difference. Errors as
     `summaries.select`, and MedtlError for a control that was not measured.
 
     >>> plot_grid(records, "auroc", column="shift", control="source_only", labels=LABELS)
     """
+    import matplotlib as mpl
+    import seaborn
+    from matplotlib.colors import LinearSegmentedColormap
+
     chosen = select(records, metric, by=column or (), arms=arms, labels=labels)
     rows = list(arms) if arms is not None else chosen.arms
     if control is not None and control not in chosen.arms:
@@ -51,21 +57,25 @@ def plot_grid(
     cells = arm_summaries(chosen, rows)
     gains = [_clear_gain(one, chosen) for one in _against(control, rows, chosen)]
     largest = max(map(abs, gains), default=0.0)
+    shape = len(groups), len(rows)
     with panel(axes) as drawn:
-        for place, (cell, gain) in enumerate(zip(cells, gains, strict=True)):
-            across, down = divmod(place, len(rows))
-            colour, depth = BLUE if gain > 0 else VERMILION, _depth(gain, largest)
-            drawn.add_patch(_square(across, down, colour, depth))
-            drawn.text(across, down, _inside(cell), ha="center", va="center", fontsize=8)
-        drawn.set_xlim(-0.5, len(groups) - 0.5)
-        drawn.set_ylim(len(rows) - 0.5, -0.5)
-        drawn.set_xticks(range(len(groups)), [_heading(group, labels) for group in groups], fontsize=8)
-        drawn.set_yticks(range(len(rows)), [words(arm, labels) for arm in rows])
+        seaborn.heatmap(
+            np.reshape([_depth(gain, largest) for gain in gains], shape).T,
+            annot=np.reshape([_inside(cell) for cell in cells], shape).T,
+            fmt="",
+            annot_kws={"fontsize": 8, "color": mpl.rcParams["text.color"]},
+            cmap=LinearSegmentedColormap.from_list("worse to better", [VERMILION, "white", BLUE]),
+            vmin=-1,
+            vmax=1,
+            cbar=False,
+            linewidths=2,
+            linecolor="white",
+            ax=drawn,
+        )
+        drawn.set_xticks(drawn.get_xticks(), [_heading(group, labels) for group in groups], fontsize=8)
+        drawn.set_yticks(drawn.get_yticks(), [words(arm, labels) for arm in rows], rotation=0)
         drawn.xaxis.tick_top()
         drawn.tick_params(length=0)
-        drawn.grid(visible=False)
-        for side in drawn.spines.values():
-            side.set_visible(False)
         drawn.set_title(textwrap.fill(title, 44), pad=12)
         name = metric_in_words(metric, labels)
         drawn.set_xlabel(_explained(name, None if control is None else words(control, labels)), fontsize=8)
@@ -95,7 +105,8 @@ def _clear_gain(difference: Summary | None, chosen: Selection) -> float:
 
 
 def _depth(gain: float, largest: float) -> float:
-    return 0.0 if not gain else 0.6 * (_PALEST + (1 - _PALEST) * abs(gain) / largest)
+    """Share of the full colour: above 0 for a gain, below 0 for a loss."""
+    return 0.0 if not gain else math.copysign(0.6 * (_PALEST + (1 - _PALEST) * abs(gain) / largest), gain)
 
 
 def _heading(group: dict[str, Any], labels: dict[str, str] | None) -> str:
@@ -105,12 +116,6 @@ def _heading(group: dict[str, Any], labels: dict[str, str] | None) -> str:
         for name, level in group.items()
     ]
     return "\n".join(textwrap.fill(level, _CHARACTERS, break_long_words=False) for level in levels)
-
-
-def _square(across: int, down: int, colour: str, depth: float) -> "Rectangle":
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((across - 0.48, down - 0.46), 0.96, 0.92, facecolor=colour, alpha=depth, linewidth=0)
 
 
 def _inside(cell: Summary) -> str:
@@ -125,5 +130,5 @@ def _explained(metric: str, control: str | None) -> str:
     said = f"{metric}: mean over seeds ± half of the 95 % interval"
     if control is None:
         return said
-    colours = f"blue: better than {control} in the same seed, red: worse, white: no clear difference"
+    colours = f"blue: better than {control} in the same seed, orange: worse, white: no clear difference"
     return f"{said}\n{textwrap.fill(colours, _LINE)}"

@@ -1,5 +1,6 @@
 """Looks at a network while it trains: where in its budget it was best, and whether its loss still fell."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -34,16 +35,19 @@ class Looks:
         return {HELD_OUT: float(self.score(network))}
 
 
-def best_step_share(history: Sequence[dict[str, float]], margin: float) -> float:
+def best_step_share(history: Sequence[dict[str, float]], margin: float, nothing: float = -math.inf) -> float:
     """Where the best look lay, as a share (0 to 1) of the steps up to the last look of a loop's history.
 
     The first look within `margin` of the highest score counts, since a smaller gain is no reason to train
-    longer. Raises MedtlError for a history without looks.
+    longer. Where no look is above `nothing`, the score of a network that has learnt nothing, the share is 1:
+    its best is still to come. Raises MedtlError for a history without looks.
     """
     scores = {step: entry[HELD_OUT] for step, entry in enumerate(history, start=1) if HELD_OUT in entry}
     if not scores:
         raise MedtlError("best step: the history holds no look at held-out cases; give the loop some")
     highest = max(scores.values())
+    if highest <= nothing:
+        return 1.0
     return next(step for step, score in scores.items() if score >= highest - margin) / max(scores)
 
 

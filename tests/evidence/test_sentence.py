@@ -137,3 +137,25 @@ def test_a_stratum_is_told_in_words(said, claim, rule, pairs, exactly):
     asked = claim(rule(by=["n"]))
     told = said(asked, pairs(exactly(0.1, 0.01), factors={"n": 64}))
     assert "on breast ultrasound, n = 64 (5 seeds)" in told
+
+
+ENOUGH = "One such case is enough, so this supports the statement (p < .001 after Holm's correction)."
+
+
+def test_where_one_of_several_data_sets_is_enough_the_sentence_says_so(said, claim, rule, pairs, exactly):
+    exists = rule(kind="existence")
+    here, there = pairs(exactly(0.1, 0.01)), pairs(exactly(-0.1, 0.01), dataset="chest")
+    assert said(claim(exists, scope=["breastmnist", "chest"]), here, there).endswith(ENOUGH)
+    assert "One such case" not in said(claim(exists), here)
+    assert "One such case" not in said(claim(rule()), here, pairs(exactly(0.1, 0.01), dataset="chest"))
+
+
+def test_where_one_of_several_strata_is_enough_the_sentence_says_so(said, claim, rule, pairs, exactly):
+    few, many = (pairs(exactly(effect, 0.01), factors={"n": n}) for n, effect in ((16, 0.1), (64, -0.1)))
+    assert said(claim(rule(by=["n"], combine="any")), few, many).endswith(ENOUGH)
+
+
+def test_what_stands_in_for_something_else_ends_the_sentence(said, claim, rule, pairs, exactly):
+    entry = claim(rule(), proxy="ultrasound stands in for X-rays")
+    assert said(entry, pairs(exactly(0.1, 0.01))).endswith("correction). Ultrasound stands in for X-rays.")
+    assert said(entry) == ""

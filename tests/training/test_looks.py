@@ -28,6 +28,13 @@ def test_the_best_step_is_the_first_within_the_margin():
         best_step_share([{"loss": 1.0}], 0.0)
 
 
+def test_a_network_that_learnt_nothing_has_its_best_still_to_come():
+    flat = [{"held_out": score} for score in (0.0, 0.005, 0.0)]
+    assert best_step_share(flat, 0.01) == pytest.approx(1 / 3)
+    assert best_step_share(flat, 0.01, nothing=0.005) == 1
+    assert best_step_share([*flat, {"held_out": 0.3}, {"held_out": 0.3}], 0.01, nothing=0.005) == 4 / 5
+
+
 def test_the_last_tenth_and_its_change():
     history = [{"loss": float(value)} for value in range(100, 0, -1)]
     assert last_tenth(history, "loss") == pytest.approx(5.5)

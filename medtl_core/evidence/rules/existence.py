@@ -13,6 +13,7 @@ class Existence(Superiority):
 
     name = "existence"
     has_parts = False
+    one_place_is_enough = True
 
     def over_places(self, rule: Rule, places: Sequence[PValues]) -> PValues:
         """One place suffices; too small is said where it is too small in every place searched."""

@@ -26,8 +26,9 @@ class RuleKind(ABC):
     `needs` and `refuses` name the optional fields of a rule that a kind cannot do without, or does not read.
     `least_seeds` is the smallest `min_seeds` that a rule of the kind may ask for. `has_interval` says whether
     estimates have intervals over seeds, which a forest plot can show; otherwise they count values.
-    `has_parts` says whether each data set is judged by itself too; `tests` is False where nothing is left to
-    chance. `power` is that of each of its tests for which detectable effects are given.
+    `has_parts` says whether each data set is judged by itself too; `one_place_is_enough` that what one shows
+    is not undone by the others; `tests` is False where nothing is left to chance. `power` is that of each of
+    its tests for which detectable effects are given.
     """
 
     name: ClassVar[str]
@@ -37,6 +38,7 @@ class RuleKind(ABC):
     least_seeds: ClassVar[int] = 5
     has_interval: ClassVar[bool] = True
     has_parts: ClassVar[bool] = True
+    one_place_is_enough: ClassVar[bool] = False
     tests: ClassVar[bool] = True
 
     def check(self, rule: Rule) -> None:
