@@ -26,7 +26,7 @@ SOUND    := $(if $(INSIDE),$(shell test '$(KEPT)' = '$(STAMP)' && echo yes))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: PROFILE=smoke|teach|headline|reference|full  ARGS='02_fine_tuning -p seeds=5'  PYTHON=python3.12  MEDTL_DATA=FOLDER  MEDTL_WEIGHTS=FOLDER"
+	@echo "  variables: PROFILE=smoke|rehearsal|teach|headline|reference|full  ARGS='02_fine_tuning -p seeds=5'  PYTHON=python3.12  MEDTL_DATA=FOLDER  MEDTL_WEIGHTS=FOLDER"
 
 ifneq ($(SOUND),yes)
 .PHONY: $(READY)
@@ -50,7 +50,7 @@ reproduce: $(READY) ## run the notebooks of PROFILE, end with the report and the
 check: $(READY) ## lint, types and the quick unit tests, within about a minute and a half
 	@bash tests/check.sh $(BIN)
 
-test: $(READY) ## lint, types, all unit tests, one smoke run, its notebooks under nbval
+test: $(READY) ## lint, types, all unit tests, one smoke run, its notebooks under nbval, every study once
 	@bash tests/run_all.sh $(BIN)
 
 notebooks: $(READY) ## rebuild the .ipynb of every notebook from its .py, with the outputs of the smoke profile

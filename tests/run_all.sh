@@ -16,4 +16,5 @@ trials=$(finished_trials)
 part "notebooks (nbval)" env MEDTL_OUT="$scratch/nbval" "$bin/pytest" -n 2 --dist loadfile --nbval --nbval-current-env \
   --nbval-cell-timeout=600 --timeout=1200 notebooks
 part "no trial twice" same_trials
+part "rehearsal" "$bin/medtl" run --profile rehearsal --out "$scratch/rehearsal"
 show_times

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from medtl_core.cli.ledger_text import data_lines, wrapped
 from medtl_core.cli.terminal import plain
@@ -124,7 +124,7 @@ def _show_failures(failed: list["RunState"]) -> None:
 
 
 def _run_table(states: list["RunState"]) -> Table:
-    table = Table("notebook", "", "cells", "minutes", "budget", "GiB", "budget")
+    table = Table(Column("notebook", overflow="fold"), "", "cells", "minutes", "budget", "GiB", "budget")
     for state in states:
         budget = state.budget
         table.add_row(

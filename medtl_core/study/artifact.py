@@ -36,12 +36,16 @@ class Artifact:
 
         Raises MedtlError for a product that is not arrays by name, and for a damaged file.
         """
-        given, seed = list(arguments[:-1]), arguments[-1]
+        given = [value.item() if isinstance(value, np.generic) else value for value in arguments[:-1]]
+        seed = arguments[-1]
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
             raise MedtlError(f"artefact {self.name}: the last argument is {seed!r}, expected the seed")
         identity = {"name": self.name, "arguments": given, "seed": int(seed)}
         store = ResultStore(store_folder() / "artefacts")
-        recipe = recipe_key(reach(self.make), **identity, device=device_kind())
+        reached = reach(self.make)
+        if "torch" in reached.versions:
+            import torch  # noqa: F401 - a process that has imported it seeds it, too
+        recipe = recipe_key(reached, **identity, device=device_kind())
         with FileLock(store.folder / f".{recipe}.lock"):
             key = store.key(recipe)
             if key is None or not store.has(key):

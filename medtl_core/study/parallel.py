@@ -5,19 +5,18 @@ import gc
 import linecache
 import math
 import os
+import pickle
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import joblib
-from threadpoolctl import ThreadpoolController
 
 from medtl_core import settings
+from medtl_core.errors import MedtlError
 from medtl_core.inputs import noting
 from medtl_core.orphans import die_with_parent
 from medtl_core.study.cache_key import Reach
@@ -25,6 +24,7 @@ from medtl_core.study.pickled_trial import TrialFunction, dump_trial, load_trial
 from medtl_core.study.result_store import ResultStore
 from medtl_core.study.seeding import device_kind, seeded
 from medtl_core.study.source_closure import package_source
+from medtl_core.study.thread_share import share_of_threads, threads_here
 from medtl_core.study.trial import FinishedTrial, Task, checked_outcome, keep_trial
 
 _SHORT_TRIAL_S = 0.5  # what takes less frees little, and giving memory back takes a tenth of a second
@@ -57,22 +57,23 @@ def execute(
     """Run `tasks` and keep what they measured in `folder`; each is given back with its key, in any order.
 
     This process begins. It hands the rest over to `workers` processes once they would be through sooner,
-    their start included. Wherever a trial runs, PyTorch has an equal share of this process's threads, and
-    NumPy and SciPy have one: two pools on the same cores wait for each other. So a result does not depend on
-    the place. Workers have the environment's `MEDTL_` variables as they are now, and refuse to run if their
-    source of the package is not that which the trial reached here. What a trial raises is passed on, with a
-    note that names arm, seed and factors.
+    their start included. Wherever a trial runs it has an equal share of this process's threads, so that a
+    result does not depend on the place. Workers have the environment's `MEDTL_` variables as they are now,
+    and refuse to run if their source of the package is not that which the trial reached here. What a trial
+    raises is passed on, with a note that names arm, seed and factors; MedtlError for a trial that cannot be
+    handed over.
     """
     uses_torch = "torch" in reached.versions
     if uses_torch:
         import torch  # noqa: F401 - a process that has imported it seeds it, too
-    threads = max(1, _threads() // workers)
+    threads = max(1, threads_here() // workers)
+    # Now, before trials fill what the notebook keeps in memory, which would travel with every task.
+    pickled = _pickled(trial) if workers > 1 and len(tasks) > 1 else b""
     waiting, spent = deque(tasks), 0.0
     while waiting and not _workers_are_sooner(spent, len(tasks) - len(waiting), len(waiting), workers):
         started = time.perf_counter()
         task = waiting.popleft()
-        with _torch_threads(threads):
-            key = _perform(trial, task, folder)
+        key = _perform(trial, task, folder, threads)
         spent += time.perf_counter() - started
         yield task, key
     if waiting:
@@ -86,7 +87,6 @@ def execute(
         )
         with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
             parallel = joblib.Parallel(return_as="generator_unordered")
-        pickled = dump_trial(trial)
         yield from parallel(
             joblib.delayed(_perform_in_worker)(surroundings, pickled, task, folder) for task in waiting
         )
@@ -100,38 +100,26 @@ def _workers_are_sooner(spent: float, done: int, left: int, workers: int) -> boo
     return _START_S + trial_s * math.ceil(left / workers) < trial_s * left
 
 
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    """Gives PyTorch `count` threads for the length of a block, in a process that has imported it."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+def _pickled(trial: TrialFunction) -> bytes:
     try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        return dump_trial(trial)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise MedtlError(
+            f"{getattr(trial, '__name__', trial)}: cannot be handed to another process ({error}); keep such "
+            "an object out of what the trial uses, or run one trial at a time: MEDTL_WORKERS=1"
+        ) from error
 
 
-@cache
-def _libraries() -> ThreadpoolController:
-    import scipy.linalg  # noqa: F401 - the controller knows the libraries that are loaded by now
-
-    return ThreadpoolController()
-
-
-def _perform(trial: TrialFunction, task: Task, folder: Path) -> str:
+def _perform(trial: TrialFunction, task: Task, folder: Path, threads: int) -> str:
     """Run one trial, keep what it measured, and return its key."""
-    started = time.perf_counter()
-    try:
-        with noting() as inputs, seeded(task.seed), _libraries().limit(limits=1, user_api="blas"):
+    with share_of_threads(threads), noting() as inputs, seeded(task.seed):
+        started = time.perf_counter()
+        try:
             outcome = trial(task.arm, task.seed, **task.factors)
-    except Exception as error:
-        error.add_note(f"in {task.place}")
-        raise
-    seconds = time.perf_counter() - started
+        except Exception as error:
+            error.add_note(f"in {task.place}")
+            raise
+        seconds = time.perf_counter() - started
     metrics, predictions = checked_outcome(outcome, task.place)
     finished = FinishedTrial(metrics, seconds, device_kind(), predictions)
     return keep_trial(ResultStore(folder), task, inputs, finished)
@@ -142,32 +130,38 @@ def _perform_in_worker(
 ) -> tuple[Task, str]:
     """`_perform` in another process, which may have served an earlier study with another environment."""
     die_with_parent(surroundings.parent)
+    for name in settings.exported():
+        os.environ.pop(name, None)
     os.environ.update(surroundings.environment)
     package_source().require(surroundings.sources)
     for name, lines in surroundings.cells.items():
         linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
     if surroundings.uses_torch:
-        import torch
-
-        torch.set_num_threads(surroundings.threads)
+        import torch  # noqa: F401
     started = time.perf_counter()
-    key = _perform(load_trial(pickled_trial), task, folder)
+    try:
+        key = _perform(load_trial(pickled_trial), task, folder, surroundings.threads)
+    except Exception as error:
+        _require_that_it_travels(error, task.place)
+        raise
     if time.perf_counter() - started > _SHORT_TRIAL_S:
         _give_freed_memory_back()
     return task, key
+
+
+def _require_that_it_travels(error: Exception, place: str) -> None:
+    """MedtlError in place of an error that another process cannot be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        said = f"{type(error).__name__} in {place}: {' '.join(str(error).split())}"
+        raise MedtlError(f"{said}; run one trial at a time to see where: MEDTL_WORKERS=1") from error
 
 
 def _cells() -> dict[str, list[str]]:
     """Lines of the code that stands in no file, by its name: the cells of a notebook."""
     cached = {name: entry[2] for name, entry in linecache.cache.items() if len(entry) == 4}
     return {name: lines for name, lines in cached.items() if not Path(name).is_file()}
-
-
-def _threads() -> int:
-    """Threads that this process may use."""
-    if "torch" in sys.modules:
-        return int(sys.modules["torch"].get_num_threads())
-    return int(os.environ.get("OMP_NUM_THREADS") or joblib.cpu_count())
 
 
 def _give_freed_memory_back() -> None:

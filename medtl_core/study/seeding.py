@@ -7,7 +7,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +51,7 @@ def _seed_torch(seed: int) -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """`seed_everything` for the length of a block; the random states found before are put back after it.
+    """`seed_everything` for the length of a block; the random states and modes found before are put back.
 
     What a notebook draws after a study is then the same whether the study ran or was read from its store.
     """
@@ -65,13 +65,23 @@ def seeded(seed: int) -> Iterator[None]:
             np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-def _torch_state_kept() -> AbstractContextManager[None]:
+@contextmanager
+def _torch_state_kept() -> Iterator[None]:
     if "torch" not in sys.modules:
-        return nullcontext()
+        yield
+        return
     import torch
 
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    return torch.random.fork_rng(devices=devices)
+    mode, benchmark = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
+    filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    with torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
+            torch.set_deterministic_debug_mode(mode)
+            torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
+            torch.backends.cudnn.benchmark = benchmark
 
 
 def select_device() -> "torch.device":

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 from medtl_core.runner.notebooks import read_notebook
+from medtl_core.runner.profiles import read_profile
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -122,3 +123,14 @@ def test_no_cell_installs_downloads_or_changes_directory(notebook):
         names = {ast.unparse(function) for function in called}
         assert not names & {"os.chdir", "subprocess.run", "os.system", "registry.fetch"}
         assert not re.search(r"^[!%]", cell.source, flags=re.MULTILINE)
+
+
+def test_the_rehearsal_leaves_no_study_out(name):
+    source = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    known = [
+        ast.literal_eval(node.value)
+        for node in source.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STUDIES"
+    ]
+    rehearsed = read_profile(FOLDER / "profiles", "rehearsal").plan(name).parameters
+    assert known == [rehearsed[key] for key in rehearsed if key == "studies"]

@@ -13,7 +13,8 @@ GOOD = "name: x\ndescription: d\nbudget: {minutes: 1, memory_gib: 2}\n"
 
 @pytest.mark.slow
 def test_the_projects_profiles_fit_its_notebooks():
-    assert profile_names(PROJECT / "profiles") == ["full", "headline", "reference", "smoke", "teach"]
+    expected = ["full", "headline", "reference", "rehearsal", "smoke", "teach"]
+    assert profile_names(PROJECT / "profiles") == expected
     world = InputCatalogue(lambda notebook, values: {}, lambda: ["phantoms", "breastmnist"])
     notebooks = choose(PROJECT.parent, [])
     for name in profile_names(PROJECT / "profiles"):

@@ -10,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from medtl_core.errors import MedtlError
 from medtl_core.inputs import noting, used
 from medtl_core.settings import store_folder
+from medtl_core.study import parallel
 from medtl_core.study.cache_key import reach
 from medtl_core.study.study import DataIdentity, Study
 
@@ -103,21 +104,28 @@ from medtl_core.study.study import DataIdentity, Study
 @Study.artifact
 def drawn(kind, seed):
     with open(os.path.join(os.path.dirname(os.environ["MEDTL_OUT"]), "log"), "a") as log:
-        log.write(f"{kind} {seed}\\n")
+        log.write(f"{kind} {seed} {os.getpid()}\\n")
     return {"x": np.ones(3)}
 
 def trial(arm, seed):
     return {"auroc": float(drawn(arm, seed)["x"].mean())}
 
 data = DataIdentity("phantoms", "abc", synthetic=True)
-Study("s", notebook="nb", trial=trial, arms=["a", "b"], seeds=[0], data=data, n_test=3).run(False, workers=2)
-drawn("a", 0)
+arms = ["a", "b", "c", "d"]
+Study("s", notebook="nb", trial=trial, arms=arms, seeds=[0], data=data, n_test=3).run(False, workers=2)
+for arm in arms:
+    drawn(arm, 0)
 """
 
 
-def test_a_cells_artefact_that_a_worker_made_is_not_made_again_here(log):
+@pytest.mark.slow
+def test_a_cells_artefact_that_a_worker_made_is_not_made_again_here(log, monkeypatch):
+    monkeypatch.setattr(parallel, "_START_S", 0)
     InteractiveShell().run_cell(CELL).raise_error()
-    assert sorted(log()) == ["a 0", "b 0"]
+    made = sorted(line.rsplit(" ", 1) for line in log())
+    assert [what for what, _ in made] == ["a 0", "b 0", "c 0", "d 0"]
+    assert made[0][1] == str(os.getpid())
+    assert str(os.getpid()) not in {process for _, process in made[1:]}
 
 
 CACHED = """
@@ -133,16 +141,21 @@ def few(seed):
     return once(seed) / 2
 
 def trial(arm, seed):
+    here.append(arm)
     return {"auroc": few(seed) + few.cache_parameters()["maxsize"] / 10}
 
+here = []
 data = DataIdentity("phantoms", "abc", synthetic=True)
-study = Study("s", notebook="nb", trial=trial, arms=["a", "b"], seeds=[0], data=data, n_test=3)
+study = Study("s", notebook="nb", trial=trial, arms=["a", "b", "c", "d"], seeds=[0], data=data, n_test=3)
 found = study.run(False, workers=2)
 assert (found["value"] == 0.425).all(), found
+assert here == ["a"], here
 """
 
 
-def test_workers_find_functions_that_a_cell_has_cached():
+@pytest.mark.slow
+def test_workers_find_functions_that_a_cell_has_cached(monkeypatch):
+    monkeypatch.setattr(parallel, "_START_S", 0)
     InteractiveShell().run_cell(CACHED).raise_error()
 
 
@@ -167,6 +180,11 @@ def test_what_is_no_arrays_is_refused(product, line):
 
     with pytest.raises(MedtlError, match=line):
         Study.artifact(bad)(0)
+
+
+def test_numbers_of_numpy_are_arguments_as_others_are(log):
+    doubled = Study.artifact(lambda n, seed: {"x": np.array([2 * n])})
+    assert doubled(np.int64(3), 0)["x"] == doubled(3, 0)["x"] == 6
 
 
 def test_the_last_argument_is_the_seed():

@@ -68,3 +68,12 @@ def test_cuda_without_one_is_an_error(monkeypatch):
     monkeypatch.setenv("MEDTL_DEVICE", "cuda")
     with pytest.raises(MedtlError, match="finds no CUDA device"):
         select_device()
+
+
+def test_modes_found_before_are_put_back():
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
+    with seeded(0):
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    torch.set_deterministic_debug_mode(before)

@@ -1,6 +1,8 @@
 import json
 import os
 import random
+import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from medtl_core.errors import MedtlError
 from medtl_core.evidence.record_store import RecordStore
 from medtl_core.study import parallel
+from medtl_core.study.cache_key import reach
 from medtl_core.study.study import DataIdentity, Study
 from medtl_core.study.trial import Predictions
 
@@ -167,19 +170,88 @@ def test_workers_start_where_they_are_through_sooner(spent, done, left, workers,
     assert parallel._workers_are_sooner(spent, done, left, workers) is sooner
 
 
-def blas_threads() -> set[int]:
-    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+def pool_sizes(kind: str) -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == kind}
 
 
 def counting_threads(arm: str, seed: int) -> dict[str, float]:
-    return {"auroc": float(max(blas_threads()))}
+    with open(Path(os.environ["MEDTL_OUT"]).parent / "log", "a") as log:
+        log.write(f"{os.getpid()}\n")
+    return {"auroc": float(max(pool_sizes("blas"))), "ece": float(min(pool_sizes("openmp")))}
 
 
 def test_a_trial_in_this_process_has_one_thread_for_numpy_and_gives_the_others_back(folders):
     with threadpool_limits(limits=2, user_api="blas"):
         found = study(trial=counting_threads, factors={}, arms=["full"], n_test=4).run(progress=False)
-        assert blas_threads() == {2}
-    assert set(found["value"]) == {1.0}
+        assert pool_sizes("blas") == {2}
+    assert set(found[found.metric == "auroc"]["value"]) == {1.0}
+
+
+@pytest.mark.slow
+def test_pools_of_threads_are_as_large_in_a_worker_as_here(folders, monkeypatch, four_threads):
+    monkeypatch.setattr(parallel, "_START_S", 0)
+    counted = study(trial=counting_threads, factors={}, arms=["full"], seeds=range(6), n_test=4)
+    found = counted.run(progress=False, workers=2)
+    assert len(set(runs(folders))) == 3
+    assert set(found[found.metric == "auroc"]["value"]) == {1.0}
+    assert set(found[found.metric == "ece"]["value"]) == {2.0}
+
+
+def telling_variables(arm: str, seed: int) -> dict[str, float]:
+    with open(Path(os.environ["MEDTL_OUT"]).parent / "log", "a") as log:
+        log.write(f"{os.getpid()} {os.environ.get('MEDTL_WEIGHTS')}\n")
+    return {"auroc": 0.5}
+
+
+@pytest.mark.slow
+def test_a_worker_forgets_variables_that_are_unset(folders, monkeypatch, four_threads):
+    monkeypatch.setattr(parallel, "_START_S", 0)
+    for weights in ("here", None):
+        if weights is None:
+            monkeypatch.delenv("MEDTL_WEIGHTS")
+        else:
+            (folders / weights).mkdir()
+            monkeypatch.setenv("MEDTL_WEIGHTS", str(folders / weights))
+        seeds = range(6) if weights else range(6, 12)
+        study(trial=telling_variables, factors={}, arms=["full"], seeds=seeds, n_test=4).run(False, workers=2)
+    told = [line.split() for line in runs(folders)]
+    assert {weights for _, weights in told[:6]} == {str(folders / "here")}
+    assert {weights for _, weights in told[6:]} == {"None"}
+    assert {process for process, _ in told[1:6]} & {process for process, _ in told[7:]}  # the same workers
+
+
+LOCK = threading.Lock()
+
+
+def holding_a_lock(arm: str, seed: int) -> dict[str, float]:
+    return {"auroc": float(LOCK.locked())}
+
+
+def test_what_no_other_process_can_be_given_is_refused_before_the_first_trial(folders, four_threads):
+    holding = types.FunctionType(holding_a_lock.__code__, {"LOCK": LOCK, "__name__": "__main__"}, "holding")
+    with pytest.raises(MedtlError, match=r"holding: cannot be handed to another process .*MEDTL_WORKERS=1"):
+        list(parallel.execute(holding, [None, None], folders, 2, reach(trial)))
+
+
+class TwoPartError(Exception):
+    """Does not come through pickling, as many exceptions of libraries."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+def failing_late(arm: str, seed: int) -> dict[str, float]:
+    if seed:
+        raise TwoPartError("no ", "way")
+    return {"auroc": 0.5}
+
+
+@pytest.mark.slow
+def test_an_error_that_cannot_leave_a_worker_is_told_in_words(folders, monkeypatch, four_threads):
+    monkeypatch.setattr(parallel, "_START_S", 0)
+    broken = study(trial=failing_late, factors={}, arms=["full"], n_test=4)
+    with pytest.raises(MedtlError, match=r"TwoPartError in trial\(arm='full', seed=\d\): no way; run one"):
+        broken.run(progress=False, workers=2)
 
 
 def failing(arm: str, seed: int) -> dict[str, float]:

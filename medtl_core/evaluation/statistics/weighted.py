@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from medtl_core.evaluation.calibration import bin_of
+
 
 def weighted_auroc(
     labels: NDArray[np.int64], probabilities: NDArray[np.float64], weights: NDArray[np.int64]
@@ -55,7 +57,7 @@ def weighted_calibration_error(
     """
     confidence = probabilities.max(axis=1)
     excess = (probabilities.argmax(axis=1) == labels) - confidence
-    bins = np.digitize(confidence, np.linspace(0, 1, 16)[1:-1], right=True)  # 15 of equal width (low, high]
+    bins = bin_of(confidence)
     gaps = [np.abs(excess[bins == k] @ weights[bins == k]) for k in np.unique(bins)]
     return np.asarray(np.sum(gaps, axis=0) / weights.sum(axis=0))
 
