@@ -201,9 +201,10 @@ entries.pivot_table(index="notebook", columns="state", values="kind", aggfunc="c
 entries.pivot_table(index="section", columns="kind", values="state", aggfunc="count", fill_value=0)
 
 # %% [markdown]
-# Most of the statements sit in the fourth section, on augmentation and adaptation, and many of them describe methods. A
-# description can be right or wrong in a way that a program shows at once. A claim of benefit ("enhances", "prevents",
-# "ensures") needs a comparison, a control and repetition, and that is what the other notebooks spend their time on.
+# The fourth section, on augmentation and adaptation, holds more statements than any other, and with them most of the
+# descriptions of methods. A description can be right or wrong in a way that a program shows at once. A claim of benefit
+# ("enhances", "prevents", "ensures") needs a comparison, a control and repetition, and that is what the other notebooks
+# spend their time on.
 #
 # ### What can only be cited
 #
@@ -272,9 +273,10 @@ for other_domain, other_task, s, t in COMBINATIONS:
 print(f"{len(COMBINATIONS)} combinations: by hand and by the package, the same setting")
 
 # %% [markdown]
-# The fourth answer, "outside the scheme", is needed. Two situations satisfy the definition and fit none of the three
-# settings: a target that *has* labels although the task is the same (supervised adaptation), and a new task without a
-# single target label (zero-shot). The scheme is from 2010; a program finds the gaps that prose leaves open.
+# The fourth answer, "outside the scheme", is needed. Three situations satisfy the definition and fit none of the three
+# settings: the same task in another domain whose target *has* labels (supervised adaptation), the same task in another
+# domain without labels on either side, and a new task without a single target label, where the source has labels
+# (zero-shot). The scheme is from 2010; a program finds the gaps that prose leaves open.
 #
 # *Does the code agree with the paper?* The examples that the paper itself gives for its settings, and the borderline
 # cases around them:
@@ -746,9 +748,9 @@ graded = study.Study(
 
 # %% tags=["nbval-ignore-output"]
 def drop_along_severity(records, **options) -> show.Drawing:
-    """One line for each kind of shift."""
+    """One line for each kind of shift, in the same order in every panel."""
     by_kind = records.assign(arm=records["shift"]).drop(columns="shift")
-    return show.plot_curves(by_kind, "auroc_drop", "severity", **options)
+    return show.plot_curves(by_kind, "auroc_drop", "severity", arms=KINDS, **options)
 
 
 CHEST = {"notebook": NOTEBOOK, "datasets": ["chest_xray_64"], "labels": LABELS}

@@ -44,10 +44,10 @@ show.statements_table("02_fine_tuning")
 #
 # ## Parameters
 #
-# The defaults are the `smoke` profile: digital phantoms, three seeds, one training size, half a minute. That is
-# enough to train a small network from nothing and a large one from pretrained weights. What takes longer (several training sizes, more ways of tuning, other sources of weights, other networks) is shown from the reference
-# run. `medtl run 02_fine_tuning --profile teach` trains it all; `-p dataset=breastmnist -p seeds=5` changes single
-# values, after checking each against the type and range given here.
+# The defaults are the `smoke` profile: digital phantoms, three seeds, one training size. The budget of steps is small
+# enough for half a minute, if not always large enough for the training to converge. What takes longer is shown from the
+# reference run. `medtl run 02_fine_tuning --profile teach` trains it all; `-p dataset=breastmnist -p seeds=5` changes
+# single values, after checking each against the type and range given here.
 
 # %% tags=["parameters"]
 dataset: str = "phantoms"  # archive to learn from; a data set
@@ -114,7 +114,7 @@ LABELS = {
     "effective_rank": "effective rank of the features",
     "log2_labels_needed": "images needed (log2)",
     "generalisation_gap": "training minus test AUROC",
-    "censored": "share of runs short of the target",
+    "censored": "share of runs whose need is only a bound",
     "negative_flips": "share of cases that get worse",
     "net_flips": "put right minus put wrong (share)",
     "reader": "a reader",
@@ -123,7 +123,11 @@ LABELS = {
     "tf_efficientnet_lite0": "EfficientNet-Lite0",
     "mobilenetv2_100": "MobileNetV2",
     "vgg16": "VGG-16",
+    "target_auroc": "target AUROC",
+    "train_sizes": "sizes",
     "chest_xray_64": "chest X-rays",
+    "kermany": "Kermany",
+    "nih": "NIH",
     "breastmnist": "breast ultrasound (BreastMNIST)",
     "breast_ultrasound_128": "breast ultrasound",
     "white_blood_cells_96": "white blood cells",
@@ -192,11 +196,11 @@ pd.DataFrame(
 # Everything else in this notebook is held equal. The last layer, the *head*, is new in both cases, because the
 # thousand classes of ImageNet are of no use to us.
 #
-# Why should weights from photographs help at all? The usual argument has two halves. The early layers answer to
-# edges, colours and textures, which every image is made of. The later layers combine them into parts of objects, and
-# there photographs and radiographs part ways. If that is right, transfer should help most where data are scarce,
-# mostly through the early layers, and less and less as the target set grows large enough to learn them from. Keep
-# these three predictions in mind; the study at the end speaks to the first and the last.
+# Why should weights from photographs help at all? The usual argument has two halves. The early layers answer to edges,
+# colours and textures, which every image is made of. The later layers combine them into parts of objects, and there
+# photographs and radiographs part ways. If that is right, transfer should help most where data are scarce, mostly
+# through the early layers, and less and less as the target set grows large enough to learn them from. The study at the
+# end speaks to the first and the last of these three predictions.
 #
 # The next cell prints where the weights came from. If pretrained weights cannot be had, medtl stops; it never
 # continues with random ones.
@@ -324,7 +328,8 @@ deviation = evidence.record_check(
 )
 assert deviation < 1e-4
 print(
-    f"features of {len(fitted)} training images: {tuple(features['pretrained'].features.shape)}; head(features) equals network(image)"
+    f"features of {len(fitted)} training images: {tuple(features['pretrained'].features.shape)}; "
+    "head(features) equals network(image)"
 )
 
 # %% [markdown]
@@ -541,9 +546,9 @@ print("the loop above and the package's fit give the same predictions")
 # ### Which epoch is the best one?
 #
 # It looks like a detail. *Do loss and AUROC agree about it?* A linear head is trained on the frozen features of a few
-# dozen images, and looked at after every epoch on some hundreds of validation images (a few dozen would be too few:
-# their AUROC scatters so much that its best epoch is noise). A ring marks the epoch that each would choose. The
-# dotted line is the loss of a network that knows nothing but the shares of the classes.
+# dozen images, and looked at after every epoch on some hundreds of validation images (the AUROC of a few dozen scatters
+# too much). A ring marks the epoch that each would choose. The dotted line is the loss of a network that knows nothing
+# but the shares of the classes.
 
 # %% tags=["nbval-ignore-output"]
 few = pixels(cases("train", min(32, train_sizes[0]), 0))
@@ -568,7 +573,8 @@ plt.tight_layout()
 plt.show()
 by_loss, by_auroc = ringed["val_loss"], ringed["val_auroc"]
 show.Prose(
-    f"The loss is lowest after epoch {by_loss['epoch']:.0f} ({by_loss['val_loss']:.2f}, with AUROC {by_loss['val_auroc']:.3f}). "
+    f"The loss is lowest after epoch {by_loss['epoch']:.0f} ({by_loss['val_loss']:.2f}, with AUROC "
+    f"{by_loss['val_auroc']:.3f}). "
     f"AUROC is highest after epoch {by_auroc['epoch']:.0f} ({by_auroc['val_auroc']:.3f}), where the loss is "
     f"{by_auroc['val_loss']:.2f}; knowing only the shares of the classes has the loss {ignorance:.2f}."
 )
@@ -645,10 +651,9 @@ plt.show()
 
 # %% [markdown]
 # The parameters pile up at the deep end, so that tuning the last stages alone already trains a large part of them.
-# Where the bars on the right are tallest, the pretrained weights suited the new task least, or the gradient was
-# simply largest; this picture alone cannot tell the two apart. The notebook on truncation compares the features
-# before and after training, layer by layer. What this picture does show is that a short fine-tuning is a small
-# correction and not a new beginning.
+# Where the bars on the right are tallest, the pretrained weights suited the new task least, or the gradient was simply
+# largest; this picture alone cannot tell the two apart. The notebook on truncation compares the features before and
+# after training, layer by layer. This picture does show that a short fine-tuning is a small correction.
 #
 # ## The study: what is it that transfers?
 #
@@ -675,16 +680,16 @@ plt.show()
 # - `medical` and `unrelated` start from networks that were trained, from nothing, on another archive; `medical_probe`
 #   is a linear probe on the former. A source of a few thousand images cannot rival
 #   a million photographs; whether its *relatedness* makes up for its size is the question. `medtl pretrain` makes such
-#   a source at the command line and leaves a weights file with a card.
+#   a source at the command line.
 #
 # Fairness is in the details. Every run has the same budget of optimiser steps, whatever its training size, so that a
 # small set is not also a short training. It may end earlier, when the validation images have seen nothing better for
 # a while (`patience`). The best epoch is chosen on validation images, and the test images are looked at once.
 #
-# Two things decide such comparisons more often than the methods do. The first is the **learning rate**. Every arm has a rate
-# of its own for every size, chosen from the same small grid by validation AUROC. The choice is made once, on *pilot*
-# seeds that are never part of the comparison. (Without pilots, as in the default run, all arms share one rate.) The
-# head of a probe trains on cached features at ten times the rates of the grid: a single linear layer needs a larger
+# Two things decide such comparisons more often than the methods do. The first is the **learning rate**. Every arm has a
+# rate of its own for every size, chosen from the same small grid by validation AUROC. The choice is made once, on
+# *pilot* seeds that are never part of the comparison. (Without pilots, as in the default run, all arms share one rate.)
+# The head of a probe trains on cached features at ten times the rates of the grid: a single linear layer needs a larger
 # rate than a whole network.
 #
 # The second is **convergence**. A network whose best epoch is its last would probably have become better still, and a
@@ -940,11 +945,11 @@ kept if len(kept) else show.Prose("The reference run was made before this was re
 show.in_both_runs(show.difference_sentence, records, "full", "scratch", "auroc", by="n", **CURVE)
 
 # %% [markdown]
-# How far training from scratch lies behind depends on how fair the control is. An earlier run of this notebook compared
-# with the large network after a few steps, and the advantage on chest X-rays seemed to be many times larger than it is
-# now: what was measured was the weakness of the control. "Challenging", the survey's word for training from scratch
-# (C018), can mean a worse mean, a larger spread, or runs that fail altogether: we call a run failed when its test AUROC
-# stays below .6, hardly better than a coin.
+# How far training from scratch lies behind depends on how fair the control is. An earlier run compared with the large
+# network after a few steps, and the advantage on chest X-rays seemed many times larger than it is now: it measured the
+# weakness of the control. "Challenging", the survey's word for training from scratch (C018), can mean a worse mean, a
+# larger spread, or runs that fail altogether: we call a run failed when its test AUROC stays below .6, hardly better
+# than a coin.
 #
 # *How far is training from test?* On top the gap between training and test AUROC (C005), below it the accuracy on
 # training images (C019), which can reach its ceiling by memorising alone.
@@ -956,10 +961,9 @@ for metric in ("generalisation_gap", "train_accuracy"):
 # %% [markdown]
 # ### Is transfer better than scratch (C006), and frozen worse than tuned (C021)?
 #
-# Two intervals that overlap do not settle the matter, and two that do not overlap are not needed to settle it. The
-# arms of one seed share their training images, so what counts is the *difference within each seed*. Its interval is
-# the paired t-interval: the mean difference, plus or minus a t-quantile times the standard error. By hand, and by the
-# package:
+# Whether the intervals of two arms overlap does not settle the matter. The arms of one seed share their training
+# images, so what counts is the *difference within each seed*. Its interval is the paired t-interval: the mean
+# difference, plus or minus a t-quantile times the standard error. By hand, and by the package:
 
 
 # %% tags=["nbval-ignore-output"]
@@ -1004,17 +1008,18 @@ show.in_both_runs(show.difference_sentence, records, "full", "linear_probe", "au
 
 # %% tags=["nbval-ignore-output"]
 BROAD = "results/teach-cpu"  # the kept run in which all these arms were trained
-TAKEN_APART = [(arm, "scratch") for arm in ARMS if arm != "scratch"]
 wide = show.reference_records(NOTEBOOK, "learning_curve", reference=BROAD, datasets=["chest_xray_64"])
 wide = wide[wide.n == wide.n.min()]
-mine = [pair for pair in TAKEN_APART if pair[0] in (*MAIN, *variants)]
+mine = [(arm, "scratch") for arm in ARMS if arm in (*MAIN, *variants)]
+kept_pairs = [(arm, "scratch") for arm in ARMS if arm in set(wide.arm)]
 show.panels(
     [
         lambda axes: show.plot_differences(
-            smallest, mine, "auroc", claim="C006", labels=LABELS, axes=axes, title=f"this run: {train_sizes[0]} images"
+            smallest, mine, "auroc", claim="C006", labels=LABELS, axes=axes,
+            title=f"this run: {train_sizes[0]} images",
         ),
         lambda axes: show.plot_differences(
-            wide, TAKEN_APART, "auroc", claim="C006", labels=LABELS, axes=axes,
+            wide, kept_pairs, "auroc", claim="C006", labels=LABELS, axes=axes,
             title=f"reference: {wide.n.min():.0f} chest X-rays",
         ),
     ],
@@ -1023,11 +1028,12 @@ show.panels(
 
 # %% [markdown]
 # Read the reference from the bottom up. In this older run all arms had one rate and few steps, so that its control from
-# scratch is a weak one: compare its rows with each other and not with the fair comparison above. A network that was pretrained on a few thousand other images, related or not,
-# shows no clear gain over it: relatedness does not make up for the small source (C013), and
-# neither source does harm (C093). The features of a random network and the bare mean and variance of the weights gain
-# nothing: what counts is the *pattern* in the ImageNet weights, not their scale and not the architecture. All ways of
-# using that pattern gain about the same, except the slow rates for early layers, which get less far in so few steps.
+# scratch is a weak one: compare its rows with each other and not with the fair comparison above. A network that was
+# pretrained on a few thousand other images, related or not, shows no clear gain over it: relatedness does not make up
+# for the small source (C013), and neither source does harm (C093). The features of a random network and the bare mean
+# and variance of the weights gain nothing: what counts is the *pattern* in the ImageNet weights, not their scale and
+# not the architecture. All ways of using that pattern gain about the same, except the slow rates for early layers,
+# which get less far in so few steps.
 #
 # Which depth of tuning is best can differ from task to task, so the depth that each seed would choose **on its
 # validation images** becomes a record, and the register compares it between data sets (C023). How many labels an arm
@@ -1069,8 +1075,8 @@ kept_depths = show.reference_records(
 ).value
 counts = {LABELS[arm]: int((kept_depths == i).sum()) for i, arm in enumerate(DEPTHS)}
 show.Prose(
-    f"Validation chose, seed by seed: {', '.join(chosen)} (of {', '.join(LABELS[arm] for arm in CHOSEN_FROM)}). Of the "
-    f"{len(kept_depths)} seeds of the reference on chest X-rays it chose "
+    f"Validation chose, seed by seed: {', '.join(chosen)} (of {', '.join(LABELS[arm] for arm in CHOSEN_FROM)}). "
+    f"Of the {len(kept_depths)} seeds of the reference on chest X-rays it chose "
     + ", ".join(f"{name} {count} times" for name, count in counts.items() if count)
     + "."
 )
@@ -1080,19 +1086,39 @@ show.Prose(
 #
 # The second promise of transfer learning is economy: the same performance from fewer labelled images. Fix a target
 # AUROC, read off each arm's learning curve how many images it needs, and compare on a logarithmic scale, where one
-# unit is a factor of two. If an arm never reaches the target we record the largest size tried; the true need is
-# larger (the value is *censored*). It takes several training sizes, so the default run does not measure it.
+# unit is a factor of two. If a run reaches the target with the smallest set, that size is recorded and the true need is
+# smaller; if it never does, the largest size is recorded and the true need is larger. Both are *censored*. It takes
+# several training sizes, so the default run does not measure it.
 
 # %% tags=["nbval-ignore-output"]
 NEED = {"notebook": NOTEBOOK, "study": "label_need", "labels": LABELS}
-for metric in ("log2_labels_needed", "censored"):
-    display(show.side_by_side(show.plot_arms, needs, metric, arms=MAIN, **NEED))
-show.in_both_runs(show.arm_sentence, needs, "scratch", "censored", **NEED)
+for metric, bounds in {"log2_labels_needed": None, "censored": (0.0, 1.0)}.items():
+    display(show.side_by_side(show.plot_arms, needs, metric, arms=MAIN, bounds=bounds, **NEED))
+kept = [show.reference_records(NOTEBOOK, name) for name in ("label_need", "learning_curve")]
+rows = []
+for run, (found, curve) in {"this run": (needs, records), "reference": kept}.items():
+    for (name, part), group in found.groupby(["dataset", "source_domain"]) if found is not None else ():
+        least = curve[(curve.dataset == name) & (curve.source_domain == part)].n.min()
+        per_run = group.pivot(index=["arm", "seed"], columns="metric", values="value")
+        bound, at_start = per_run.censored == 1, np.isclose(per_run.log2_labels_needed, np.log2(least))
+        for arm in MAIN:
+            rows.append(
+                {
+                    "run": run,
+                    "images": LABELS.get(name, name) + (f" ({LABELS.get(part, part)})" if part else ""),
+                    "arm": LABELS[arm],
+                    "seeds": len(bound[arm]),
+                    "reached with the smallest set": (bound & at_start)[arm].sum(),
+                    "never reached": (bound & ~at_start)[arm].sum(),
+                }
+            )
+show.TextTable(rows)
 
 # %% [markdown]
-# A run that misses the target even with the largest set tried is *censored*: the recorded number is that size, and a
-# difference to it is a lower bound and no estimate. Where more than a fifth of an arm's seeds are censored, no verdict
-# rests on it.
+# The table counts the censored runs. A difference between two arms is no estimate where one of the needs is only a
+# bound: it can be too large or too small. On the Kermany X-rays most runs reach the target with the smallest set, and
+# on the NIH X-rays, whose target is lower, all do. These panels say only that. Where more than a fifth of an arm's
+# seeds are censored, no verdict rests on it.
 #
 # ### Is it this backbone? (C020)
 #
@@ -1188,9 +1214,10 @@ for metric, bounds in {"negative_flips": (0.0, 1.0), "net_flips": (-1.0, 1.0)}.i
     )
 
 # %% [markdown]
-# On average more cases are put right than wrong, and still some of the cases that a network from scratch gets right
-# are lost. That makes "each patient" false: it is a word about every case, and one counter-example refutes it. This
-# is no argument against transfer, only against the word.
+# In this run more cases are put right than wrong. In the reference the mean balance is negative on breast ultrasound
+# and on the Kermany X-rays at the two smallest sizes, and positive on both with more images. Everywhere some of the
+# cases that a network from scratch gets right are lost. That makes "each patient" false: it is a word about every case,
+# and one counter-example refutes it.
 #
 # If the network is to assist (C017), one should look at the *team*: the network answers the half of the cases that it
 # is surest of, a reader of stated accuracy answers the rest. The reader's accuracy is an assumption, so three are
@@ -1228,10 +1255,11 @@ for other in ("reader", "model"):
     )
 
 # %% [markdown]
-# The figure takes a reader who is right in four cases of five. The team beats a reader exactly where the network, on the
-# half that it is surest of, is right more often: that accuracy is the *threshold* in the records. A weaker reader may still do worse in the team than the
-# network does alone. "A promising aid for those who read images" is therefore true for some pairs of reader and network
-# and false for others, and a reader whose mistakes fall on the same hard cases would gain less.
+# The figure takes a reader who is right in four cases of five. The team beats a reader exactly where the network, on
+# the half that it is surest of, is right more often: that accuracy is the *threshold* in the records. A weaker reader
+# may still do worse in the team than the network does alone. "A promising aid for those who read images" is therefore
+# true for some pairs of reader and network and false for others, and a reader whose mistakes fall on the same hard
+# cases would gain less.
 #
 # *Can the probability be believed?* The expected calibration error is the mean distance between the stated
 # probability and the observed share of right answers; 0 is perfect (C097).

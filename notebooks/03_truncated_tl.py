@@ -46,7 +46,7 @@ show.statements_table("03_truncated_tl")
 # ## Parameters
 #
 # The defaults are the `smoke` profile: digital phantoms and a few seeds. Three kinds of training run are small enough
-# to be carried through to the end within half a minute: the truncated network, the same network from random weights,
+# for half a minute, if not always to converge: the truncated network, the same network from random weights,
 # and the whole network. Everything else that has to be trained is shown from the reference run. `medtl run
 # 03_truncated_tl --profile teach` trains all of it; `-p dataset=breastmnist -p seeds=5` changes single values, after
 # checking each against the type and range given here.
@@ -477,11 +477,10 @@ SWEEP = {"notebook": NOTEBOOK, "study": "sweep", "labels": LABELS}
 show.in_both_runs(show.difference_sentence, choices, "chosen", "full_network", "auroc", **SWEEP)
 
 # %% [markdown]
-# In the three panels of the reference the curve rises over the lower half of the depth, stays level, and falls
+# In the panels of the reference the curve rises over the lower half of the depth, stays level, and falls
 # towards the top: the last blocks *hide* what the middle ones show, at least from a linear rule on frozen features.
-# Where the curve is level the choice hardly matters, and the cheapest cut there is the sensible one. It also means
-# that which cut wins on a few dozen validation images is close to a lottery: compare the cuts that validation chose
-# above, seed by seed. One reported "best" cut may be luck.
+# Where the curve is level the choice hardly matters, the cheapest cut there is the sensible one, and which cut wins is
+# partly luck. Compare the cuts that validation chose above, seed by seed, before you report one "best" cut.
 #
 # *How good is the choice?* The oracle is the best of all cuts *on the test images*, which nobody could have chosen.
 # Its lead over the chosen cut is partly real and partly the luck of the test images.
@@ -743,12 +742,14 @@ show.panels(panels, same_range=True)
 
 # %% [markdown]
 # The strong reading of "superior" asks for an interval to the right of the band, against *every* rival. The weak
-# reading asks that nothing is lost against full fine-tuning. The reference gives an uneven answer. Truncation beats
-# full fine-tuning on the chest X-rays and on breast ultrasound and is not clearly different elsewhere. Against
-# layer-wise fine-tuning it leads clearly on the white blood cells alone, against TransFusion on COVID CT alone. So
-# most of its gain is not special to truncation: TransFusion keeps the *room* of the upper layers and throws away what
-# ImageNet taught them, and mostly does as well. What truncation has for itself is its size. A network with a fraction
-# of the parameters that is not worse is a result in its own right.
+# reading asks that nothing is lost against full fine-tuning. In the reference, truncation is not clearly different from
+# full fine-tuning or from TransFusion on any of the three data sets. It leads layer-wise fine-tuning on all three, but
+# only on the chest X-rays by more than the grey band. So little of this is special to truncation: TransFusion keeps the
+# *room* of the upper layers, throws away what ImageNet taught them, and does as well. What truncation has for itself is
+# its size. A network with a fraction of the parameters that is not worse is a result in its own right.
+#
+# In this run, on phantoms, truncation is far ahead of full fine-tuning, which falls below the frozen probe of the same
+# network: so few steps at one rate are too few for a whole network, and a lead over a weak control says little.
 #
 # ## The head is a confound
 #
@@ -792,8 +793,9 @@ show.in_both_runs(show.difference_sentence, head_records, "flattened", "pooled",
 
 # %% [markdown]
 # Compare within a head first: these are the fair comparisons of whole and cut network. Then compare across heads
-# within a network. In the reference the kind of head makes no clear difference on any of the three data sets, while
-# the cut does on two of them. There the finding about the cut stands, whatever the head; without the control nobody
+# within a network. The reference of this section and of the next is an older run with fewer steps than that of the
+# study above. In it the kind of head makes no clear difference on any of the three data sets. The cut helps with both
+# heads on the chest X-rays, and on breast ultrasound clearly only with a flattened one. Without the control nobody
 # could have said so. Where the last map has a single cell, as with small images at full depth, pooled and flattened
 # are the same head.
 #
@@ -869,7 +871,8 @@ show.in_both_runs(show.difference_sentence, search_records, "sweep", "exhaustive
 
 # %% [markdown]
 # In the reference all four ways find networks of about the same AUROC, and the probes alone take a small fraction of
-# the time: the cheap way is the good way. That the exhaustive search can even come out lower is no mistake: it has
+# the time: the cheap way is the good way. With so few cuts the two-stage search tunes all of them, and its row is that
+# of the exhaustive search; only more cuts could tell the two apart. That the exhaustive search can even come out lower is no mistake: it has
 # the most candidates to be fooled by, and validation images are few. Whether the loss is *smaller than .005* is
 # another question: these intervals are too wide to promise that.
 #
@@ -977,10 +980,10 @@ def draw_bargain(axis, probe_records: pd.DataFrame, tuned_records: pd.DataFrame,
     points = [(share[name], at_cut[name]) for name in names if name in at_cut]
     axis.plot(*zip(*points, strict=True), ".", color="grey", label="probe at a cut")
     arms = list(means.index)
-    for arm, colour in show.colours_of(arms).items():
+    for marker, (arm, colour) in zip("os^Dv", show.colours_of(arms).items(), strict=False):
         place = means.macs[arm] / means.macs.max(), means.auroc[arm]
         points.append(place)
-        axis.plot(*place, "o", color=colour, markersize=8, label=LABELS[arm])
+        axis.plot(*place, marker, color=colour, markersize=8, fillstyle="none", label=LABELS[arm])
     xy = np.array(points)
     front = pareto_front(xy[:, 0], xy[:, 1])
     axis.plot(xy[front, 0], xy[front, 1], color="black", linewidth=1, zorder=0, label="Pareto front")
@@ -1001,10 +1004,10 @@ plt.tight_layout()
 plt.show()
 
 # %% [markdown]
-# The front is drawn through means, and means have intervals: a point just below it is not beaten. In both panels it
-# runs through probes alone: at these sizes fine-tuning buys no AUROC over a frozen network with a linear classifier
-# at a good depth. Of the fine-tuned networks that start from pretrained weights, the truncated one lies nearest to
-# the front, and full fine-tuning, which costs most, lies farthest from it.
+# The front is drawn through means, and means have intervals: a point just below it is not beaten. In this run it holds
+# probes alone: so few steps of fine-tuning buy no AUROC over a frozen network with a linear classifier at a good depth.
+# In the reference it ends at the truncated network, just above the best probe. The three methods that keep all layers
+# cost twice as much there and score no better.
 #
 # ## How far do the layers move?
 #

@@ -129,6 +129,7 @@ LABELS = {
     "readable_model": "logistic regression on named features",
     "shallow_tree": "a tree of depth 3 on named features",
     "fidelity": "share of new images with the same answer",
+    "majority": "share of the commonest answer",
     "depth": "depth of the tree",
     "whole": "the whole network",
     "cut": "the network of this lesson",
@@ -539,8 +540,9 @@ for half in (gallery[:7], gallery[7:]):
 # copy. The choice is part of the question: *compared with what?*
 #
 # Notice how different they look. Those that go back to the pixels (gradients and their relatives) are grainy. Class
-# activation maps are blobs of the size of a cell. Methods that hide pieces of the image are blocky. The
-# look of a map says more about the method than about the network.
+# activation maps are blobs of the size of a cell. Methods that hide pieces of the image are blocky. Gradient SHAP is a
+# gradient method, but its map is summed over superpixels and so is blocky too. The look of a map says more about the
+# method than about the network.
 #
 # *How much does the baseline matter?* Integrated gradients of one image against three ideas of *no information*: the
 # grey that the normalisation calls zero, the mean of the image, and a blurred copy.
@@ -791,8 +793,10 @@ show.side_by_side(show.plot_curves, sanity, "map_correlation", "randomised", ord
 
 # %% [markdown]
 # A caution from the authors' own errata: guided backpropagation is blind to the *upper* layers; when the lowest ones
-# are redrawn too, its maps do change. And a low correlation is only half of a pass. Random weights make random maps
-# for most methods; it does not follow that trained weights make true ones.
+# are redrawn too, its maps do change. Integrated gradients keep about one half of the correlation with everything
+# redrawn: they multiply by the difference between the image and the baseline, and no weight changes that. And a low
+# correlation is only half of a pass. Random weights make random maps for most methods; it does not follow that trained
+# weights make true ones.
 #
 # ### Do methods agree? (C087)
 #
@@ -849,12 +853,13 @@ show.side_by_side(show.plot_arms, agreements, "agreement", bounds=(-1.0, 1.0), *
 #
 # Here is what explanations are for. On phantoms we build two models. The **lesion model** learns the lesion from images
 # whose corner mark is stamped at random. The **mark model** learns to tell marked from unmarked images and has never
-# been told about lesions. Then a hospital stamps the mark more often on the ill, just so often that both models reach
-# the same AUROC there. Phantoms, marks and models are redrawn for every seed.
+# been told about lesions. Then a hospital stamps the mark more often on the ill, just so often that both models should
+# reach about the same AUROC there. How often is worked out on validation images, so with few seeds the two may still
+# differ. Phantoms, marks and models are redrawn for every seed.
 #
-# The score cannot tell them apart. Can a map? The pointing game asks for the place where the map is highest: is it on
-# the mark? A method *finds the shortcut* in a seed if it points there in half of the images more for the mark model than
-# for the lesion model.
+# So the score is a poor way to tell them apart. Can a map do it? The pointing game asks for the place where the map is
+# highest: is it on the mark? A method *finds the shortcut* in a seed if it points there in half of the images more for
+# the mark model than for the lesion model.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -1060,8 +1065,8 @@ print(
 
 # %% [markdown]
 # Grey lines are single images; a mean hides those that do not react at all. The right panel is the control. Only by as
-# much as the left panel is steeper is it the object that counts, and not the hole. A generator that removes a lesion more skilfully (notebook 05) can take the
-# place of `faded`; the question stays the same.
+# much as the left panel is steeper is it the object that counts, and not the hole. A generator that removes a lesion
+# more skilfully (notebook 05) can take the place of `faded`; the question stays the same.
 #
 # ## Model explanation: can a person read a stand-in? (C085)
 #
@@ -1146,16 +1151,18 @@ if np.unique(shown_answers).size > 1:
           f"always saying the commonest answer agrees on {shown_tree.majority:.0%}")  # fmt: skip
 
 # %% [markdown]
-# Rules like these read well. Whether they describe the network is what fidelity says, and it should be read beside the
-# share of the commonest answer. The fair control is a tree that imitates a model which *is* readable, a logistic
-# regression on the same named features: if the tree fails there too, the fault is the tree's.
+# Rules like these read well. Leaves with the same answer differ only in how sure they are. Whether the rules describe
+# the network is what fidelity says (first figure), and it should be read beside the share of the commonest answer
+# (second figure): always saying that answer needs no tree. The fair control is a tree that imitates a model which *is*
+# readable, a logistic regression on the same named features: if the tree fails there too, the fault is the tree's.
 
 # %% tags=["nbval-ignore-output"]
 surrogates = run_if(
     "surrogate", surrogate_trial, ["network", "readable_model"], factors={"depth": [1, 2, 3, 5, 8]}
 )
 SURROGATE = {"notebook": NOTEBOOK, "study": "surrogate", "labels": LABELS}
-show.side_by_side(show.plot_curves, surrogates, "fidelity", "depth", **SURROGATE)
+display(show.side_by_side(show.plot_curves, surrogates, "fidelity", "depth", **SURROGATE))
+display(show.side_by_side(show.plot_arms, surrogates, "majority", average_over=["depth"], **SURROGATE))
 
 # %% [markdown]
 # ## Transparent design: no black box to open
@@ -1239,8 +1246,10 @@ show.strip([each.cpu().numpy() for each in scaled], list(compared_maps) * 2, col
 
 
 # %% [markdown]
-# Each pair agrees in the lowest cut and comes apart above it. What does exactness cost in AUROC, and does it buy maps
-# that lie better on the object?
+# Each pair agrees in the lowest cut and comes apart above it. In the two upper networks the maps are read at 8 x 8
+# cells, below the last layer. What does exactness cost in AUROC, and does it buy maps that lie better on the object?
+# The reference of this study uses linear probes on frozen layers, while that of the transparent models above used
+# fine-tuned networks. The AUROC of the two figures should not be compared.
 
 
 # %% tags=["nbval-ignore-output"]

@@ -686,9 +686,10 @@ for metric in ("source_auroc", "auroc", "cross_auroc"):
 #
 # "Rapid" can mean that a network is trained quickly, or that a patient is diagnosed quickly. About the second, the cited
 # study says nothing. The first can be measured: how long until a common target is reached? We train three arms on the
-# same images with the same batches and stop the clock when the validation AUROC first reaches the target. Validation
-# itself is not timed. A run that does not get there within the budget is *censored*: its time is written down as the
-# budget, which understates the need. The clock of the linear probe includes the one pass that computes its features.
+# same images with the same batches and stop the clock when the validation AUROC first reaches the target. The two whole
+# networks share one learning rate; the linear probe, a single layer, gets ten times that rate. Validation itself is not
+# timed. A run that does not get there within the budget is *censored*: its time is written down as the budget, which
+# understates the need. The clock of the linear probe includes the one pass that computes its features.
 
 
 # %%
@@ -831,9 +832,9 @@ runs = {"this run": timed, "reference, COVID CT": kept}
 show.TextTable(row for run, table in runs.items() if table is not None for row in race_rows(run, table))
 
 # %% [markdown]
-# The last column is the sober one: once trained, all three arms are the same network, and classifying an image takes the
-# same time whether its weights came from photographs or not. Transfer learning shortens the *development* of a
-# classifier. Diagnosis is not made faster by it.
+# The last column is the sober one: once trained, all three arms are the same network, and classifying an image takes
+# the same time whether its weights came from photographs or not. The differences in that column are timing noise.
+# Transfer learning shortens the *development* of a classifier. Diagnosis is not made faster by it.
 #
 # ## Same score, different reasons (C086)
 #
@@ -1116,9 +1117,9 @@ show.in_both_runs(
 )
 
 # %% [markdown]
-# In the hospital where the models are developed, nothing distinguishes them: same images, nearly the same score. A paper
-# that reports this score describes both. Where the mark has lost its meaning, one model goes on as before and the other
-# one tosses a coin.
+# In the hospital where the models are developed, the score gives no warning: on the same images the mark model does
+# as well, in the reference even slightly better. A paper that reports this score describes both. Where the mark has
+# lost its meaning, one model goes on as before and the other one tosses a coin.
 #
 # *Does an explanation tell them apart before that hospital is met?* The share of maps whose highest place lies on the
 # mark, and on the lesion:
@@ -1138,13 +1139,15 @@ display(show.side_by_side(plot_hits, reasons, "mark_hit", **REASONS))
 show.side_by_side(plot_hits, None, "lesion_hit", **REASONS)
 
 # %% [markdown]
-# For the mark model the occlusion map points at the mark, for the lesion model it hardly ever does. The edge detector
-# points at the same places for both, as it must: it has not looked at the models. Whatever a map finds has to beat that
-# control, since a bright mark is also an edge.
+# For the mark model the occlusion map mostly points at the mark, for the lesion model it hardly ever does. A hit
+# alone proves nothing: a bright mark is also an edge, and the edge detector hits every mark, for both models. It has
+# not looked at either of them. The evidence is the *difference between the two models*, which an edge detector cannot
+# show.
 #
-# Do not expect the lesion model's map to sit on the lesion as neatly. The pointing game asks for one single highest place,
-# a lesion is large and can be recognised from several of its parts, and hiding one of them need not change the answer.
-# That a map misses the lesion is therefore weak evidence; that it hits a mark in the corner, image after image, is strong.
+# Do not expect the lesion model's map to sit on the lesion as neatly. The pointing game asks for one single highest
+# place, a lesion is large and can be recognised from several of its parts, and hiding one of them need not change the
+# answer. That a map misses the lesion is therefore weak evidence. Hits on a corner mark, image after image, are
+# strong evidence where the same kind of map of another model, on the same images, points elsewhere.
 #
 # *What do the maps look like?* The mean over all images that were mapped for one seed: what counts in favour of the class,
 # with a star at the highest place. The anatomy moves from image to image and is smeared out, the mark hardly moves.
@@ -1168,11 +1171,11 @@ for axis in axes.flat:
 plt.show()
 
 # %% [markdown]
-# Single maps are noisy, and now and then the map of one image points elsewhere than its neighbours; a reader who is shown
-# one picture can be shown anything. What convinces is the count over many images, and a control.
-# For a real data set there is no mask of the mark to score against, because nobody knows what the mark *is*. What
-# remains is to average the maps over many images and to look: evidence that comes from the same place, patient after
-# patient, outside the anatomy, deserves an explanation.
+# Single maps are noisy, and now and then the map of one image points elsewhere than its neighbours; a reader who is
+# shown one picture can be shown anything. What convinces is the count over many images, and a second model to compare
+# with. For a real data set there is no mask of the mark to score against, because nobody knows what the mark *is*.
+# What remains is to average the maps over many images and to look: evidence that comes from the same place, patient
+# after patient, outside the anatomy, deserves an explanation.
 #
 # *Where does the whole-image classifier of each source look, on average?* Both maps on one scale.
 
@@ -1243,8 +1246,8 @@ show.notebook_verdicts(NOTEBOOK)
 #   sees only what is linear in these features.
 # - **CLAHE with one setting.** Limit and tiles were fixed beforehand and not tuned. Horry's exact settings are not known
 #   to us.
-# - **Time to a validation AUROC** is measured on one machine at one learning rate, on a small validation set, where the
-#   first crossing of a target is partly luck.
+# - **Time to a validation AUROC** is measured on one machine, at one learning rate for the whole networks and ten times
+#   that for the probe, and on a small validation set, where the first crossing of a target is partly luck.
 # - **The literature has gone further.** DeGrave et al. (2021) show for X-rays that such classifiers rely on markers and
 #   positioning, and that even an external test can fail to reveal it if it shares the confounding. Maguolo and Nanni
 #   (2021) blackened the lungs and could still tell the data sets apart. Roberts et al. (2021) found none of the models

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from medtl_core.evaluation.metric_words import metric_in_words, range_of
 from medtl_core.evaluation.rounding import counted, decimals_for, number
 from medtl_core.evidence.pairing import level_name
-from medtl_core.evidence.rule import Rule
+from medtl_core.evidence.rule import Rule, Span
 from medtl_core.evidence.rule_verdict import DatasetVerdict, RuleVerdict, StratumVerdict
 from medtl_core.evidence.rules.estimate import Estimate
 
@@ -19,6 +19,7 @@ def subject_in_words(rule: Rule, words: Mapping[str, str]) -> str:
     if rule.control is not None:
         against = "relative to" if is_ratio(rule) else "minus"
         compared = f"{arm} {against} {words.get(rule.control, rule.control.replace('_', ' '))}"
+    compared += _restriction(rule, words)
     if rule.trend is None:
         return f"{metric} of {compared}"
     factor = words.get(rule.trend.factor, rule.trend.factor)
@@ -27,6 +28,20 @@ def subject_in_words(rule: Rule, words: Mapping[str, str]) -> str:
     step = "per doubling of" if rule.trend.scale == "log2" else "per unit of"
     log = "logarithm of " if rule.trend.value_scale == "log" else ""
     return f"change of {log}{metric} {step} {factor}, {compared}"
+
+
+def _restriction(rule: Rule, words: Mapping[str, str]) -> str:
+    """The levels to which a rule is restricted: ` (corruption: noise; training images: up to 64)`."""
+    told = []
+    for factor, allowed in rule.where.items():
+        if isinstance(allowed, Span):
+            ends = (("from", allowed.min), ("up to", allowed.max))
+            levels = " ".join(f"{word} {end:g}" for word, end in ends if end is not None)
+        else:
+            every = allowed if isinstance(allowed, list) else [allowed]
+            levels = ", ".join(words.get(name, name.replace("_", " ")) for name in map(level_name, every))
+        told.append(f"{words.get(factor, factor.replace('_', ' '))}: {levels}")
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def data_set_in_words(dataset: str, result: RuleVerdict, words: Mapping[str, str]) -> str:
@@ -93,5 +108,5 @@ def _level(factor: str, level: object, words: Mapping[str, str]) -> str:
 def _basis(estimate: Estimate) -> str:
     seeds = counted(estimate.seeds, "seed")
     if estimate.cases is False and estimate.n_test:
-        return f"{seeds}, on these {estimate.n_test} test images"
+        return f"{seeds}, {estimate.n_test} test images, interval over seeds alone"
     return f"{seeds}, {estimate.n_test} test images" if estimate.cases and estimate.n_test else seeds

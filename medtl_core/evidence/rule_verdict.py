@@ -114,7 +114,7 @@ def _word(rule: Rule, estimate: Estimate, factor: int) -> tuple[Verdict, str, fl
         return "inconclusive", seeds if not estimate.note else "no interval", None, None
     found = describe(estimate.interval)
     if estimate.cases is False and estimate.n_test:
-        found += f", on these {estimate.n_test} test cases"
+        found += f", {estimate.n_test} test cases, interval over seeds alone"
     if estimate.p_values is None:
         return "inconclusive", found, None, None
     adjusted = estimate.p_values.times(factor)

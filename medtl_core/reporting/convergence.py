@@ -23,7 +23,7 @@ def convergence_table(
     it exceeds .9 (0 to 1), and whether that is at most a fifth ("yes" or "no"). Rows stand in the order of
     the records. The table is empty where nothing was recorded (None, or no such metric).
 
-    Raises MedtlError for records without the factor.
+    Raises MedtlError for records without the factor, and where another factor would be averaged over.
     """
     frame = pd.DataFrame() if records is None else records
     frame = frame if isinstance(frame, pd.DataFrame) else to_frame(frame)
@@ -37,6 +37,11 @@ def convergence_table(
     rows = []
     columns = ["dataset", "target_domain", "arm", *([] if by is None else [by])]
     for (dataset, domain, arm, *level), part in shares.groupby(columns, sort=False):
+        if part["seed"].duplicated().any():
+            raise MedtlError(
+                f"convergence_table: found several trials of a seed of arm {arm!r} in one row, expected one; "
+                "choose those of one run, or name the factor in which they differ: by=..."
+            )
         late = float((part["value"] > LAST_TENTH).mean())
         rows.append(
             {

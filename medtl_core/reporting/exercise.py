@@ -185,6 +185,11 @@ def _error(error: Exception) -> str:
 
 
 def _way(found: Any, expected: Any) -> str:
-    if kind_of(found) == kind_of(expected) == "a number":
-        return ", which is too small" if float(found) < float(expected) else ", which is too large"
-    return ""
+    if not kind_of(found) == kind_of(expected) == "a number":
+        return ""
+    import numpy as np
+
+    one, other = (np.asarray(number) for number in (found, expected))
+    if one.size != 1 or np.iscomplexobj(one):
+        return ""
+    return ", which is too small" if one.item() < other.item() else ", which is too large"

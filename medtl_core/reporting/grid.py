@@ -49,7 +49,10 @@ def plot_grid(
     import seaborn
     from matplotlib.colors import LinearSegmentedColormap
 
-    chosen = select(records, metric, by=column or (), arms=arms, labels=labels)
+    wanted = arms if arms is None or control is None else dict.fromkeys([*arms, control])
+    chosen = select(
+        records, metric, by=column or (), arms=None if wanted is None else [*wanted], labels=labels
+    )
     rows = list(arms) if arms is not None else chosen.arms
     if control is not None and control not in chosen.arms:
         raise MedtlError(f"control {control!r}: not in these records, which hold: {', '.join(chosen.arms)}")

@@ -9,6 +9,7 @@ from torch import nn
 
 from medtl_core.errors import MedtlError
 from medtl_core.segmentation.cases import SegmentationCases, UnlabelledImages, intensities
+from medtl_core.training.prediction import evaluation_mode
 
 
 def dice_per_case(predicted: NDArray[np.uint8], true: NDArray[np.uint8], classes: int) -> NDArray[np.float64]:
@@ -32,19 +33,17 @@ def dice_per_case(predicted: NDArray[np.uint8], true: NDArray[np.uint8], classes
     return np.stack(columns, axis=1)
 
 
-@torch.no_grad()
 def predict_masks(network: nn.Module, images: UnlabelledImages, batch_size: int = 32) -> NDArray[np.uint8]:
     """The likeliest class of every pixel, uint8 (N, *size); the network sees whole images, not crops.
 
     The network's mode is restored.
     """
-    device, was_training = next(network.parameters()).device, network.training
-    network.eval()
-    parts = [
-        network(intensities(part.to(device))).argmax(1).to(torch.uint8).cpu()
-        for part in images.images.split(batch_size)
-    ]
-    network.train(was_training)
+    device = next(network.parameters()).device
+    with evaluation_mode(network):
+        parts = [
+            network(intensities(part.to(device))).argmax(1).to(torch.uint8).cpu()
+            for part in images.images.split(batch_size)
+        ]
     return torch.cat(parts).numpy()
 
 

@@ -78,10 +78,11 @@ def effective_receptive_field(
     for draw in range(draws):
         module = make(seed + draw)
         x = torch.randn(1, *shape, generator=generator).requires_grad_()
-        was_training = module.training
+        modes = {part: part.training for part in module.modules()}
         module.eval()
         y = module(x)
-        module.train(was_training)
+        for part, training in modes.items():
+            part.training = training
         if y.shape[2:] != x.shape[2:]:
             raise MedtlError(
                 f"receptive field: outputs {tuple(y.shape[2:])} for inputs {shape[1:]}, expected one size"

@@ -7,7 +7,11 @@ from medtl_core.evidence.rule import Tolerance
 from medtl_core.evidence.sentence import sentence_of
 from medtl_core.evidence.verdict import judge_entries
 
-WORDS = {"full": "fine-tuning", "scratch": "training from scratch", "breastmnist": "breast ultrasound"}
+WORDS = {
+    "full": "fine-tuning",
+    "scratch": "training from scratch",
+    "breastmnist": "breast ultrasound",
+}
 
 
 @pytest.fixture
@@ -159,3 +163,33 @@ def test_what_stands_in_for_something_else_ends_the_sentence(said, claim, rule, 
     entry = claim(rule(), proxy="ultrasound stands in for X-rays")
     assert said(entry, pairs(exactly(0.1, 0.01))).endswith("correction). Ultrasound stands in for X-rays.")
     assert said(entry) == ""
+
+
+@pytest.mark.parametrize(
+    ("where", "said_so"),
+    [
+        ({"n": {"max": 64}}, "(n: up to 64)"),
+        ({"n": {"min": 16, "max": 64}}, "(n: from 16 up to 64)"),
+        ({"n": [16, 64]}, "(n: 16, 64)"),
+        ({"n": 16}, "(n: 16)"),
+    ],
+)
+def test_the_levels_that_a_rule_is_restricted_to_are_named(said, claim, rule, pairs, exactly, where, said_so):
+    records = pairs(exactly(0.1, 0.01), factors={"n": 16})
+    assert f"minus training from scratch {said_so}: +.10" in said(claim(rule(where=where)), records)
+
+
+class NoPredictions:
+    """A run that kept none."""
+
+    def resamples(self, metric):
+        return True
+
+    def interval(self, contrast):
+        return None
+
+
+def test_an_interval_over_seeds_alone_is_called_that(registered, claim, rule, pairs, exactly):
+    frame = to_frame(pairs(exactly(0.1, 0.01), n_test=200))
+    judged = judge_entries(registered(claim(rule())), {"02_fine_tuning": frame}, NoPredictions())[0]
+    assert "(5 seeds, 200 test images, interval over seeds alone)" in sentence_of(judged, WORDS)

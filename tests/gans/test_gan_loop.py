@@ -137,6 +137,10 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path):
         with pytest.raises(MedtlError, match="checkpoint of another run") as error:
             train_gan(*networks(), images, config, seed=seed, checkpoint=path)
         assert "\n" not in str(error.value)
+    wider = ConvolutionalGenerator(size=16, channels=1, latent_dim=4, width=4, seed=0)
+    with pytest.raises(MedtlError, match="checkpoint of another generator") as error:
+        train_gan(wider, networks()[1], IMAGES, CONFIG, seed=0, checkpoint=path)
+    assert "\n" not in str(error.value)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(MedtlError, match="cannot be read") as error:
         train_gan(*networks(), IMAGES, CONFIG, seed=0, checkpoint=path)

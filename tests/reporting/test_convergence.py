@@ -43,6 +43,12 @@ def test_nothing_recorded_is_an_empty_table():
     assert show.convergence_table(old).empty
 
 
+def test_what_another_factor_tells_apart_is_not_averaged():
+    two_sizes = rows("full", [0.1, 0.2]) + rows("full", [1.0, 1.0], n=256)
+    with pytest.raises(MedtlError, match="several trials of a seed of arm 'full' in one row"):
+        show.convergence_table(pd.DataFrame(two_sizes), by=None)
+
+
 def test_names_a_factor_that_is_not_there():
     with pytest.raises(MedtlError, match="no factor 'cut'"):
         show.convergence_table(pd.DataFrame(rows("full", [0.5])), by="cut")

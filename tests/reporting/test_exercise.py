@@ -118,6 +118,13 @@ def test_wrong_kinds_are_one_line_and_no_traceback(output_side, answer, said, re
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("answer", [(5,), [5], np.array([[5]]), 5j, (5, 6)])
+def test_a_number_in_brackets_is_no_exception(answer):
+    said = Check(1, wants="a number", expected=3).feedback(answer)
+    assert not said.correct
+    assert "\n" not in said.text
+
+
 def test_an_answer_cannot_change_the_cases():
     check = Check(3, wants="a function", cases=[((np.array([3, 1]),), [1, 3]), ((np.array([5, 2]),), [2, 5])])
 

@@ -82,6 +82,14 @@ def test_a_colour_stands_for_a_clear_paired_difference_from_the_control(record):
     assert unclear == pytest.approx([0.0] * 4, abs=0.01)
 
 
+def test_the_control_need_not_be_a_row(record):
+    shown = cells(
+        plot_grid(two_shifts(record), "auroc", column="shift", control="none", arms=["better", "worse"])
+    )
+    assert {down for _, down in shown} == {0, 1}
+    assert [shown[0, down][1] for down in (0, 1)] == [BLUE, VERMILION]
+
+
 def test_where_lower_is_better_less_is_blue(record):
     shown = cells(plot_grid(two_shifts(record, "lower"), "auroc", column="shift", control="none"))
     assert (shown[0, 1][1], shown[0, 2][1]) == (VERMILION, BLUE)

@@ -20,6 +20,17 @@ def weights(network):
     return sum(w.numel() for w in network.parameters())
 
 
+def test_a_gate_in_the_bottleneck_is_one_gate_whatever_the_widths():
+    made = []
+
+    def gate(channels):
+        made.append(channels)
+        return nn.Identity()
+
+    UNet(1, 2, widths=(8, 16, 16), gate=gate, gate_bottleneck_only=True, seed=0)
+    assert made == [16]
+
+
 @pytest.mark.parametrize("size", [(16, 16), (17, 22), (5, 9)])
 def test_a_unet_gives_the_size_that_it_got_even_or_odd(size):
     network = UNet(3, 4, widths=(8, 16, 16), seed=0)

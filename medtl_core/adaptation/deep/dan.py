@@ -26,7 +26,7 @@ def multi_kernel_mmd2(source: Tensor, target: Tensor) -> Tensor:
     norms = cases.square().sum(1)
     squared = (norms[:, None] + norms - 2 * cases @ cases.T).clamp(min=0)
     pairs = torch.triu_indices(n + m, n + m, offset=1)
-    median = squared.detach()[pairs[0], pairs[1]].quantile(0.5)
+    median = squared.detach()[pairs[0], pairs[1]].quantile(0.5).clamp(min=torch.finfo(squared.dtype).tiny)
     kernel = torch.stack([torch.exp(-squared / (2 * u * median)) for u in WIDTHS]).mean(0)
     same = kernel.diagonal()
     within_source = (kernel[:n, :n].sum() - same[:n].sum()) / (n * (n - 1))

@@ -16,9 +16,18 @@ def bbse_weights(
 
     C_ij is the share of source cases predicted i and labelled j, mu_i the share of target cases predicted i;
     predictions (n,) and (m,) are codes 0 to K - 1 (Lipton et al. 2018, algorithm 1). Those of the source must
-    be of cases that did not train. p(x | y) is assumed the same in both. MedtlError for a C that cannot
-    be inverted: some class is never predicted, or two are predicted alike.
+    be of cases that did not train. p(x | y) is assumed the same in both. MedtlError for no cases, for codes
+    out of range, and for a C that cannot be inverted: some class is never predicted, or two are alike.
     """
+    codes = {
+        "source labels": source_labels,
+        "source predictions": source_predictions,
+        "target predictions": target_predictions,
+    }
+    for name, found in codes.items():
+        if not len(found) or found.min() < 0 or found.max() >= classes:
+            said = f"{found.min()} to {found.max()}" if len(found) else "none"
+            raise MedtlError(f"bbse: {name} {said}, expected codes from 0 to {classes - 1}")
     cells = np.zeros((classes, classes))
     np.add.at(cells, (source_predictions, source_labels), 1 / len(source_labels))
     shares = np.bincount(target_predictions, minlength=classes) / len(target_predictions)

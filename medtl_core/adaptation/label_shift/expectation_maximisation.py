@@ -15,9 +15,13 @@ def saerens_em(
 
     Saerens et al. 2002, section 2: adjust the posteriors to the shares, take their mean as shares, repeat
     until no share moves by more than `tolerance`. p(x | y) is assumed the same in both domains, and the
-    posteriors calibrated. Raises MedtlError for source shares of 0 and where the shares still move after
-    `steps`.
+    posteriors calibrated. Raises MedtlError for source shares of 0, for posteriors that do not sum to 1, and
+    where the shares still move after `steps`.
     """
+    if not len(posteriors) or not np.allclose(posteriors.sum(axis=-1), 1, atol=1e-3):
+        raise MedtlError(
+            f"saerens_em: posteriors {posteriors.shape}, expected at least one row and each row to sum to 1"
+        )
     if not source_prior.min() > 0 or posteriors.shape[1:] != source_prior.shape:
         raise MedtlError(
             f"saerens_em: shares {source_prior.tolist()} for posteriors {posteriors.shape}, "

@@ -27,7 +27,8 @@ def kmm_weights(
     paper's (sqrt n - 1) / sqrt n. An accelerated projected gradient (FISTA) stops when the duality gap is
     below `tolerance` times the objective. Memory and time of a step grow with n^2.
 
-    Raises MedtlError for weights that cannot sum to n, and where the gap is not closed in 20,000 steps.
+    Raises MedtlError for a bandwidth that is not above 0, for weights that cannot sum to n, and where the gap
+    is not closed in 20,000 steps.
     """
     n = len(source)
     slack = (np.sqrt(n) - 1) / np.sqrt(n) if slack is None else slack
@@ -36,7 +37,10 @@ def kmm_weights(
         raise MedtlError(
             f"kmm: weights of at most {largest} for {n} cases cannot sum to {low:.4g}; raise largest or slack"
         )
-    gamma = 1 / (2 * (median_bandwidth(source, target) if bandwidth is None else bandwidth) ** 2)
+    width = median_bandwidth(source, target) if bandwidth is None else bandwidth
+    if not width > 0:
+        raise MedtlError(f"kmm: bandwidth {width}, expected a number above 0")
+    gamma = 1 / (2 * width**2)
     kernel = rbf_kernel(source, gamma=gamma)
     toward = n * rbf_kernel(source, target, gamma=gamma).mean(axis=1)
     return _minimise(kernel, toward, largest, low, high, tolerance)

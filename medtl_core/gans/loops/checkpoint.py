@@ -43,7 +43,8 @@ def load_checkpoint(
 ) -> tuple[int, History]:
     """Bring all parts and random states back: the number of steps done, and the history.
 
-    MedtlError for a file that cannot be read and for the checkpoint of another run.
+    MedtlError for a file that cannot be read and for the checkpoint of another run or of networks of another
+    shape. Networks of one shape are not told apart by the weights that they started from.
     """
     try:
         content: dict[str, Any] = torch.load(path, map_location=generator.device, weights_only=True)
@@ -60,7 +61,13 @@ def load_checkpoint(
             "file"
         )
     for name, part in parts.items():
-        part.load_state_dict(content["parts"][name])
+        try:
+            part.load_state_dict(content["parts"][name])
+        except (LookupError, RuntimeError, ValueError) as error:
+            raise MedtlError(
+                f"{path}: checkpoint of another {name} ({one_line(error)[:80]}); delete it or choose another "
+                "file"
+            ) from error
     generator.set_state(content["generator"].cpu())
     torch.set_rng_state(content["cpu"].cpu())
     if content["cuda"] is not None:

@@ -64,10 +64,10 @@ class UNet(nn.Module):
         self.factor = 2 ** (len(widths) - 1)
         self.spatial = spatial
         outer = None if gate_bottleneck_only else gate
-        inputs = (channels, *widths[:-1])
+        sides = pairwise((channels, *widths))
+        gates = [outer] * (len(widths) - 1) + [gate]
         self.down = nn.ModuleList(
-            DoubleConvolution(i, o, spatial, gate if o == widths[-1] else outer)
-            for i, o in zip(inputs, widths, strict=True)
+            DoubleConvolution(i, o, spatial, own) for (i, o), own in zip(sides, gates, strict=True)
         )
         self.up = nn.ModuleList(
             DoubleConvolution(low + skip, skip, spatial, outer)

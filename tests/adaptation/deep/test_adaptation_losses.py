@@ -50,6 +50,14 @@ def test_mmd_is_the_double_sum_over_pairs():
     assert float(found) == pytest.approx(within_s + within_t - 2 * between, rel=1e-9)
 
 
+def test_mmd_of_cases_that_are_all_alike_is_0():
+    same = torch.ones(5, 3, requires_grad=True)
+    found = multi_kernel_mmd2(same, same)
+    found.backward()
+    assert float(found.detach()) == pytest.approx(0)
+    assert same.grad.isfinite().all()
+
+
 def test_mmd_has_no_bias_where_the_distributions_are_equal():
     rng = torch.Generator().manual_seed(0)
     found = [

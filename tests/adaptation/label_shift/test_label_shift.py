@@ -25,6 +25,19 @@ def test_bbse_never_gives_negative_weights_and_refuses_what_cannot_be_inverted()
         bbse_weights(labels, np.zeros(20, int), np.zeros(50, int), 2)
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "line"),
+    [
+        ([0, 1], [], "target predictions none"),
+        ([0, 2], [0], "source predictions 0 to 2"),
+        ([0, 1], [-1], "-1 to -1"),
+    ],
+)
+def test_bbse_refuses_what_is_no_code(source, target, line):
+    with pytest.raises(MedtlError, match=f"bbse: .*{line}, expected codes from 0 to 1"):
+        bbse_weights(np.array([0, 1]), np.array(source), np.array(target, int), 2)
+
+
 def test_adjusted_posteriors_on_paper():
     found = adjusted_posteriors(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.8, 0.2]))
     assert found == pytest.approx(np.array([[0.8, 0.2]]))
@@ -52,5 +65,8 @@ def test_em_finds_the_planted_shares_and_the_maximum_of_the_likelihood():
 def test_em_is_refused_without_a_share_per_class():
     with pytest.raises(MedtlError, match="expected one above 0 per class"):
         saerens_em(np.full((3, 2), 0.5), np.array([1.0, 0.0]))
+    for posteriors in (np.zeros((3, 2)), np.zeros((0, 2))):
+        with pytest.raises(MedtlError, match="at least one row and each row to sum to 1"):
+            saerens_em(posteriors, np.array([0.5, 0.5]))
     with pytest.raises(MedtlError, match="not converged in 2 steps"):
         saerens_em(np.array([[0.6, 0.4], [0.5, 0.5]]), np.array([0.5, 0.5]), steps=2)

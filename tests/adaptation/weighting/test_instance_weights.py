@@ -132,6 +132,8 @@ def test_weighted_source_moves_to_the_target(method):
 def test_what_cannot_be_weighted_is_refused():
     with pytest.raises(MedtlError, match="cannot sum to"):
         kmm_weights(SOURCE, TARGET, largest=0.5, slack=0.1)
+    with pytest.raises(MedtlError, match=r"bandwidth 0\.0, expected a number above 0"):
+        kmm_weights(SOURCE, TARGET, bandwidth=0.0)
     with pytest.raises(MedtlError, match="3 target cases, expected at least 5"):
         kliep_weights(SOURCE, TARGET[:3], seed=0)
     with pytest.raises(MedtlError, match="at least 5 a domain"):
