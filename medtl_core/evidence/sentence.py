@@ -38,7 +38,8 @@ def sentence_of(verdict: EntryVerdict, words: Mapping[str, str]) -> str:
         return ""
     primary = [r for r in verdict.rules if r.rule.reading != "strong"] or verdict.rules
     if verdict.verdict == "demonstrated":
-        return _capital("; ".join(r.rule.hypothesis for r in primary)) + "."
+        shown = ["; ".join(r.rule.hypothesis for r in primary), verdict.claim.proxy or ""]
+        return ". ".join(_capital(text) for text in shown if text) + "."
     tested = [r for r in primary if kind_of(r.rule).tests]
     found = [text for result in tested if (text := _finding(result, words))]
     broken = [r for r in primary if not kind_of(r.rule).tests and r.verdict == "contradicted"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CELL = (0.95, 0.42)  # inches
 LABEL, HEADING = 1.9, 1.5  # inches for the names of arms, and for headings and the words below
 NARROWEST = 6.4  # inches, so that title and explanation have their place
-_CHARACTERS = 14  # of a line in a heading
+_CHARACTERS = 12  # of a line in a heading
 _LINE = 60  # characters of a line in the explanation, which the narrowest grid has place for
 _PALEST = 0.25  # share of the full colour of the smallest difference that is clear
 

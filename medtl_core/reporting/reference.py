@@ -94,7 +94,7 @@ def side_by_side(
     if mine is None and kept is None:
         return Prose(NOTHING_KEPT)
     if mine is not None and kept is not None:
-        kept = _in_order_of(list(dict.fromkeys(mine["arm"])), kept)
+        kept = _in_order_of(mine, kept, ["arm", *_factors(options.get("by"))])
     draw = [] if mine is None else [_panel(plot, mine, args, options, "this run")]
     apart = _apart(kept, plot is plot_curves, options.get("labels"))
     draw += [_panel(plot, part, args, options, "reference", settings) for settings, part in apart]
@@ -108,10 +108,17 @@ def heading(name: str, records: pd.DataFrame, labels: dict[str, str] | None = No
     return f"{name}: {', '.join(parts)}"
 
 
-def _in_order_of(arms: Sequence[str], frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the arms in this order, the others after them."""
-    ranks = {arm: rank for rank, arm in enumerate(arms)}
-    return frame.sort_values("arm", key=lambda column: column.map(ranks).fillna(len(ranks)), kind="stable")
+def _factors(by: str | Sequence[str] | None) -> Sequence[str]:
+    return [by] if isinstance(by, str) else by or []
+
+
+def _in_order_of(first: pd.DataFrame, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows with their levels in the order of `first`, others after them; the last of `columns` leads."""
+    for name in columns:
+        ranks = {level: rank for rank, level in enumerate(dict.fromkeys(first[name]))}
+        places = frame[name].map(ranks).fillna(len(ranks))
+        frame = frame.loc[places.sort_values(kind="stable").index]
+    return frame
 
 
 def _panel(

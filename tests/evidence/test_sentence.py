@@ -159,10 +159,14 @@ def test_where_one_of_several_strata_is_enough_the_sentence_says_so(said, claim,
     assert said(claim(rule(by=["n"], combine="any")), few, many).endswith(ENOUGH)
 
 
-def test_what_stands_in_for_something_else_ends_the_sentence(said, claim, rule, pairs, exactly):
+def test_what_stands_in_for_something_else_ends_the_sentence(said, claim, rule, record, pairs, exactly):
     entry = claim(rule(), proxy="ultrasound stands in for X-rays")
     assert said(entry, pairs(exactly(0.1, 0.01))).endswith("correction). Ultrasound stands in for X-rays.")
     assert said(entry) == ""
+    tolerance = Tolerance(op="<=", value=1.0)
+    identity = rule(kind="deterministic", tolerance=tolerance, treatment="full", control=None)
+    shown = claim(identity, handling="demonstration", proxy="only on paper")
+    assert said(shown, [record(value=0.5)]) == "Fine-tuning beats scratch. Only on paper."
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,18 @@ def test_rows_of_both_panels_stand_in_the_order_of_this_run(project, pairs, fram
     assert rows == [["scratch", "full"], ["scratch", "full", "a new one"]]
 
 
+def test_levels_of_both_panels_stand_in_the_order_of_this_run(project, pairs, frame):
+    def at(place, **more):
+        return pairs([0.1, 0.2], factors={"shift": place}, **more)
+
+    project("reference", [*at("a to b"), *at("b to a")])
+    mine = frame([*at("b to a", dataset="phantoms_basic"), *at("a to b", dataset="phantoms_basic")])
+    drawing = side_by_side(plot_arms, mine, "auroc", by="shift", **STUDY)
+    rows = [[text.get_text() for text in axes.get_yticklabels()] for axes in drawing.figure.axes]
+    assert rows[0] == rows[1]
+    assert rows[0][0].endswith("b\xa0to\xa0a")
+
+
 def test_without_a_reference_the_panel_says_so(project, pairs, frame):
     drawing = side_by_side(plot_arms, frame(pairs([0.1, 0.2])), "auroc", **STUDY)
     assert titles(drawing)[1] == "reference"
