@@ -972,6 +972,9 @@ def pareto_front(costs_: np.ndarray, scores: np.ndarray) -> list[int]:
     return front
 
 
+MARKERS = {"ftl": "o", "lwft": "s", "tf": "^", "ttl": "D", "ttl_scratch": "v"}
+
+
 def draw_bargain(axis, probe_records: pd.DataFrame, tuned_records: pd.DataFrame, title: str) -> None:
     """Mean AUROC against the share of the whole network's operations, with the Pareto front."""
     at_cut = probe_records[probe_records.metric == "auroc"].groupby("arm").value.mean()
@@ -980,10 +983,10 @@ def draw_bargain(axis, probe_records: pd.DataFrame, tuned_records: pd.DataFrame,
     points = [(share[name], at_cut[name]) for name in names if name in at_cut]
     axis.plot(*zip(*points, strict=True), ".", color="grey", label="probe at a cut")
     arms = list(means.index)
-    for marker, (arm, colour) in zip("os^Dv", show.colours_of(arms).items(), strict=False):
+    for arm, colour in show.colours_of(arms).items():
         place = means.macs[arm] / means.macs.max(), means.auroc[arm]
         points.append(place)
-        axis.plot(*place, marker, color=colour, markersize=8, fillstyle="none", label=LABELS[arm])
+        axis.plot(*place, MARKERS[arm], color=colour, markersize=8, fillstyle="none", label=LABELS[arm])
     xy = np.array(points)
     front = pareto_front(xy[:, 0], xy[:, 1])
     axis.plot(xy[front, 0], xy[front, 1], color="black", linewidth=1, zorder=0, label="Pareto front")

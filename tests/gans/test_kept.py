@@ -118,7 +118,7 @@ def test_an_oracle_sees_the_classes_that_were_asked_for():
         for index in (np.arange(4000), np.arange(4000, 4500))
     )
     model = backbones.small_cnn(num_classes=len(CLASSES), seed=0)
-    config = training.FitConfig(epochs=10, batch_size=32, learning_rate=0.003, augment=True)
+    config = training.FitConfig(epochs=15, batch_size=32, learning_rate=0.002, augment=True)
     training.fit(model.network, training.policies.FULL, train, held, model.normalisation, config, seed=0)
     of_held = training.predict(model.network, held, model.normalisation)
     wanted = torch.arange(len(CLASSES)).repeat_interleave(50)

@@ -34,7 +34,10 @@ import time
 
 import numpy as np
 
+from medtl_core.study import parallel
 from medtl_core.study.study import DataIdentity, Study
+
+parallel._START_S = 0  # workers are worth their start, however short a trial is
 
 
 def trial(arm, seed):
