@@ -1750,7 +1750,8 @@ translators(masks_found, "levels_of_segmentation", ["translated"], ["shift"])
 # %% [markdown]
 # **A translation can have the wrong sign, and nothing says so.** Between fluorescence and histology, bright and dark
 # change places. The CycleGAN finds that with some seeds and misses it with others, in both directions, and the kernel
-# distance of its images to the target is about the same for both. Nor does the cycle loss tell: a wrong sign can be undone, too (notebook 05, exercise 3).
+# distance of its images to the target is about the same for both. Nor does the cycle loss tell: a wrong sign can be
+# undone, too (notebook 05, exercise 3).
 # It still fell slowly at the end, so that longer training may help. Inverting the greys is one line, follows from how
 # the microscopes work, and does better with every seed of the reference; where the sign stays, it does harm. *Ask what
 # you know of the machines before you train a network to find it out.*

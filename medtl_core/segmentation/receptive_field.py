@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from medtl_core.errors import MedtlError
+from medtl_core.training.prediction import modes_of_evaluation
 
 LUO_THRESHOLD = (
     1 - 0.9545
@@ -78,11 +79,8 @@ def effective_receptive_field(
     for draw in range(draws):
         module = make(seed + draw)
         x = torch.randn(1, *shape, generator=generator).requires_grad_()
-        modes = {part: part.training for part in module.modules()}
-        module.eval()
-        y = module(x)
-        for part, training in modes.items():
-            part.training = training
+        with modes_of_evaluation(module):
+            y = module(x)
         if y.shape[2:] != x.shape[2:]:
             raise MedtlError(
                 f"receptive field: outputs {tuple(y.shape[2:])} for inputs {shape[1:]}, expected one size"

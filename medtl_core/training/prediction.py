@@ -37,11 +37,17 @@ def predict(
 @contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
     """Every module in evaluation mode and no gradients, for the length of a block."""
+    with modes_of_evaluation(network), torch.no_grad():
+        yield
+
+
+@contextmanager
+def modes_of_evaluation(network: nn.Module) -> Iterator[None]:
+    """Every module in evaluation mode for the length of a block; each gets its own mode back."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for module, training in modes.items():
             module.training = training
